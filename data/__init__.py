@@ -1,0 +1,1 @@
+"""The ground floor: files and formats, no network."""

@@ -1,0 +1,58 @@
+"""What may go wrong, as one line: a user's mistake (exit status 2) or a fault while running (exit status 1)."""
+
+from __future__ import annotations
+
+import errno
+import signal
+from types import FrameType
+from typing import Any
+
+import click
+
+
+class InputError(Exception):
+    """The user gave something that cannot be used: the message names it, says what is wrong and what to do."""
+
+
+class RunError(Exception):
+    """Something failed at run time: the message says what, and how to go on."""
+
+
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C or SIGTERM, with a message that says what was saved and how to go on."""
+
+
+class OneLineGroup(click.Group):
+    """A click group whose commands end in one line of plain words instead of a traceback.
+
+    Exit status: 2 for usage and input, 1 for a fault at run time, 130 after an interrupt. SIGTERM is handled as Ctrl-C.
+    """
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the chosen command; see the class for what becomes of its errors."""
+        previous = signal.signal(signal.SIGTERM, _terminate)
+        try:
+            return super().invoke(ctx)
+        except InputError as error:
+            _stop(f"error: {error}", 2)
+        except RunError as error:
+            _stop(f"error: {error}", 1)
+        except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                _stop(f"error: the disk is full ({error.filename or 'while writing'}): free some space, then repeat", 1)
+            if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+                _stop(f"error: no permission for {error.filename}: change its rights or choose another folder", 1)
+            raise
+        except KeyboardInterrupt as interrupt:
+            _stop(str(interrupt) or "interrupted: repeat the same command to go on", 130)
+        finally:
+            signal.signal(signal.SIGTERM, previous)
+
+
+def _terminate(_signal: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def _stop(line: str, status: int) -> None:
+    click.echo(" ".join(line.splitlines()), err=True)
+    raise click.exceptions.Exit(status)

@@ -1,0 +1,1 @@
+"""PISE: the generator that redraws a photo in another outfit."""
