@@ -1,0 +1,100 @@
+"""A cluster memory: one vector a cluster, what features are contrasted with."""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from trainer.losses import distribution, info_nce
+
+Update = Literal["instance", "average", "hardest", "hardest-cosine"]
+
+
+class ClusterMemory(nn.Module):
+    """One unit vector for each of C clusters, contrasted with by `loss` and moved towards a batch by `step`.
+
+    F <- momentum F + (1 - momentum) f, then unit length (eq. 6 and 7 of Zhang et al.), where for each cluster f is
+
+    - "instance": each feature of the cluster in turn, in the order of the batch (Cluster Contrast, Dai et al. 2021);
+    - "average": the mean of the cluster's features in the batch;
+    - "hardest": the feature with the largest KL(p(f) || p(F)), p = `losses.distribution`: softmax(f / 0.1), as in L_s;
+    - "hardest-cosine": the feature least similar to F by cosine (Cluster Contrast).
+
+    Of features that are equally hard the first of the batch is taken. Clusters without a feature in the batch stay.
+    A step is a function of the memory and the batch alone and adds in a fixed order, so that processes which pass the
+    same gathered batch keep equal memories. The only state is the buffer `features`, in float32.
+
+    Args:
+        initial: (C, d), what the clusters start from; scaled to unit length.
+        momentum: in [0, 1], the share of F that a step keeps.
+        update: one of the four names above.
+
+    Raises:
+        ValueError: for an unknown update, a momentum outside [0, 1], or an initial that is not a matrix.
+    """
+
+    features: Tensor
+
+    def __init__(self, initial: Tensor, momentum: float, update: Update) -> None:
+        super().__init__()
+        if update not in get_args(Update):
+            raise ValueError(f"unknown update {update!r}: choose one of {', '.join(get_args(Update))}")
+        if not 0 <= momentum <= 1:
+            raise ValueError(f"momentum is {momentum}: choose a number from 0 to 1")
+        if initial.ndim != 2:
+            raise ValueError(f"initial has shape {tuple(initial.shape)}: give one vector a cluster, (C, d)")
+        self.momentum = momentum
+        self.update = update
+        self.register_buffer("features", functional.normalize(initial.detach().float(), dim=1))
+
+    def loss(self, features: Tensor, labels: Tensor, temperature: float = 0.05) -> Tensor:
+        """Mean InfoNCE of features (B, d), unit length, with labels (B,) int64 in 0..C-1: see `losses.info_nce`."""
+        return info_nce(features, self.features, labels, temperature)
+
+    @torch.no_grad()
+    def step(self, features: Tensor, labels: Tensor) -> None:
+        """Move each cluster's vector towards the features (B, d), unit length, of labels (B,) int64 in 0..C-1."""
+        with torch.autocast(features.device.type, enabled=False):
+            clusters, grouped, present = _group(features.detach().float(), labels)
+            old = self.features[clusters]
+            if self.update == "instance":
+                new = old
+                # Clusters are independent of each other: the t-th features of all clusters make one vectorised step.
+                for feature, there in zip(grouped.unbind(1), present.unbind(1), strict=True):
+                    new = torch.where(there[:, None], self._blend(new, feature), new)
+            elif self.update == "average":
+                new = self._blend(old, grouped.sum(dim=1) / present.sum(dim=1, keepdim=True))
+            else:
+                hardness = (_divergence if self.update == "hardest" else _dissimilarity)(grouped, old[:, None])
+                hardest = hardness.masked_fill(~present, -torch.inf).argmax(dim=1)
+                new = self._blend(old, grouped[torch.arange(len(grouped), device=grouped.device), hardest])
+            # Not in place: the graph of a loss that is still to be backpropagated holds the old memory.
+            self.features = self.features.index_copy(0, clusters, new)
+
+    def _blend(self, old: Tensor, target: Tensor) -> Tensor:
+        return functional.normalize(self.momentum * old + (1 - self.momentum) * target, dim=1)
+
+
+def _group(features: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Lay a batch out by cluster: clusters (U,), their features (U, most, d) in batch order, 0 where not present."""
+    clusters, cluster, counts = torch.unique(labels, return_inverse=True, return_counts=True)
+    order = torch.argsort(cluster, stable=True)
+    cluster = cluster[order]
+    place = torch.arange(len(labels), device=labels.device) - (counts.cumsum(0) - counts)[cluster]
+    most = int(counts.max()) if len(counts) else 1
+    grouped = features.new_zeros(len(clusters), most, features.shape[1])
+    grouped[cluster, place] = features[order]
+    return clusters, grouped, torch.arange(most, device=labels.device) < counts[:, None]
+
+
+def _divergence(features: Tensor, memory: Tensor) -> Tensor:
+    """KL(p(features) || p(memory)) over the last dimension."""
+    ours, theirs = distribution(features), distribution(memory)
+    return (ours * (ours / theirs).log()).sum(dim=-1)
+
+
+def _dissimilarity(features: Tensor, memory: Tensor) -> Tensor:
+    return -(features * memory).sum(dim=-1)
