@@ -1,0 +1,64 @@
+"""A benchmark: photos to train on, and named settings in which retrieval is measured."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from data.errors import InputError
+from data.record import ImageRecord
+
+SETTINGS = ("clothing-change", "same-clothing", "standard")
+SHOTS = ("single-shot", "multi-shot")
+
+
+@dataclass(frozen=True)
+class Setting:
+    """Who is looked for among whom.
+
+    `name` is also the rule of which gallery photos are removed from a query's ranking, always photos of its own person:
+    "standard" removes those of the same camera; "clothing-change" also those in the same clothes; "same-clothing" those
+    of the same camera and those in other clothes.
+
+    `shots` says what the gallery is: "multi-shot" all of it, "single-shot" one photo of each person, drawn `draws`
+    times. Raises InputError where a rule that needs the clothes meets photos whose clothes are unknown.
+    """
+
+    name: str
+    query: tuple[ImageRecord, ...]
+    gallery: tuple[ImageRecord, ...]
+    shots: tuple[str, ...] = ("multi-shot",)
+    draws: int = 10
+
+    def __post_init__(self) -> None:
+        """Check the name, the shots and that both sides can be ranked under the rule."""
+        if self.name not in SETTINGS:
+            raise InputError(f"setting {self.name!r} is unknown: choose one of {', '.join(SETTINGS)}")
+        if not self.shots or not set(self.shots) <= set(SHOTS):
+            raise InputError(f"shots {self.shots!r} are unknown: choose from {', '.join(SHOTS)}")
+        for side, records in (("query", self.query), ("gallery", self.gallery)):
+            if not records:
+                raise InputError(f"the {side} of the {self.name} setting is empty: see the dataset's folder")
+            if self.name != "standard":
+                bare = next((record.path for record in records if record.clothes is None), None)
+                if bare is not None:
+                    raise InputError(f"{bare}: its clothes are unknown, but the {self.name} setting needs them")
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """A data set as read from `root`: training photos, test settings by name, and validation settings where it has any.
+
+    Settings are chosen on `validation`, never on `settings`.
+    """
+
+    name: str
+    root: Path
+    train: list[ImageRecord]
+    settings: dict[str, Setting]
+    validation: dict[str, Setting] = field(default_factory=dict)
+
+
+def named(*settings: Setting) -> dict[str, Setting]:
+    """Return the settings by their names, in the order given."""
+    return {setting.name: setting for setting in settings}

@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from data.errors import InputError
+from data.photo import read_photo
+
+SCENE = np.random.default_rng(1).integers(0, 256, (8, 5, 3), dtype=np.uint8)
+
+
+def test_a_lossless_photo_comes_back_as_it_was(tmp_path: Path) -> None:
+    Image.fromarray(SCENE).save(tmp_path / "scene.png")
+    photo = read_photo(tmp_path / "scene.png")
+    assert photo.dtype == np.uint8
+    assert photo.flags.writeable
+    np.testing.assert_array_equal(photo, SCENE)
+
+
+def test_size_is_height_and_width(tmp_path: Path) -> None:
+    Image.new("RGB", (30, 50), (10, 20, 30)).save(tmp_path / "plain.png")
+    photo = read_photo(tmp_path / "plain.png", size=(16, 8))
+    assert photo.shape == (16, 8, 3)
+    assert (photo == [10, 20, 30]).all()
+
+
+def test_odd_kinds_of_pictures_become_rgb(tmp_path: Path) -> None:
+    grey = np.full((4, 4), 77, np.uint8)
+    Image.fromarray(grey).save(tmp_path / "grey.jpg", quality=100)
+    Image.fromarray(grey.astype(np.uint16) * 257).save(tmp_path / "grey16.png")
+    Image.fromarray(SCENE).convert("CMYK").save(tmp_path / "press.jpg", quality=100)
+    Image.fromarray(SCENE).convert("P").save(tmp_path / "palette.png")
+    assert (read_photo(tmp_path / "grey.jpg") == 77).all()
+    assert (read_photo(tmp_path / "grey16.png") == 77).all()
+    assert read_photo(tmp_path / "press.jpg").shape == SCENE.shape
+    expected = Image.fromarray(SCENE).convert("P").convert("RGB")
+    np.testing.assert_array_equal(read_photo(tmp_path / "palette.png"), np.asarray(expected))
+
+
+def test_transparency_is_laid_on_white(tmp_path: Path) -> None:
+    pixels = np.zeros((2, 2, 4), np.uint8)
+    pixels[0] = [200, 0, 0, 255]
+    Image.fromarray(pixels).save(tmp_path / "cut-out.png")
+    photo = read_photo(tmp_path / "cut-out.png")
+    assert (photo[0] == [200, 0, 0]).all()
+    assert (photo[1] == 255).all()
+
+
+def test_the_first_frame_of_an_animation_is_read(tmp_path: Path) -> None:
+    frames = [Image.new("RGB", (4, 4), colour) for colour in ("red", "blue")]
+    frames[0].save(tmp_path / "moving.gif", save_all=True, append_images=frames[1:])
+    assert (read_photo(tmp_path / "moving.gif") == [255, 0, 0]).all()
+
+
+def test_exif_orientation_is_applied(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be shown turned a quarter clockwise
+    Image.fromarray(SCENE).save(tmp_path / "turned.png", exif=exif)
+    np.testing.assert_array_equal(read_photo(tmp_path / "turned.png"), np.rot90(SCENE, -1))
+
+
+def test_names_may_hold_anything(tmp_path: Path) -> None:
+    path = tmp_path / "dé jà\nvu 人.png"
+    Image.fromarray(SCENE).save(path)
+    np.testing.assert_array_equal(read_photo(path), SCENE)
+
+
+@pytest.mark.parametrize("kind", ["missing", "folder", "empty", "text", "truncated", "header"])
+@pytest.mark.parametrize("suffix", [".jpg", ".png"])
+def test_what_is_no_picture_is_refused_with_its_name(tmp_path: Path, kind: str, suffix: str) -> None:
+    path = tmp_path / f"bad{suffix}"
+    Image.fromarray(np.tile(SCENE, (40, 40, 1))).save(path)
+    content = path.read_bytes()
+    path.unlink()
+    if kind == "folder":
+        path.mkdir()
+    elif kind != "missing":
+        contents = {"empty": b"", "text": b"not a picture", "truncated": content[: len(content) // 2]}
+        path.write_bytes(contents.get(kind, content[:30]))
+    with pytest.raises(InputError, match=f"bad{suffix}"):
+        read_photo(path)
+
+
+def test_gigantic_pictures_are_refused_before_they_are_decoded(tmp_path: Path) -> None:
+    Image.new("1", (9000, 9000)).save(tmp_path / "poster.png")
+    with pytest.raises(InputError, match="9000 x 9000"):
+        read_photo(tmp_path / "poster.png")
