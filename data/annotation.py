@@ -1,0 +1,125 @@
+"""Pose and parsing of a photo: 18 joints and a map of 8 regions, and the files that keep them beside the photos."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, UnidentifiedImageError
+
+from data.errors import InputError
+
+REGIONS = ("background", "hat", "hair", "upper clothes", "skirt", "trousers", "skin", "face")
+"""The 8 regions of PISE's parsing maps, by label (4 and 5 are both lower clothes)."""
+
+CLOTHING_REGIONS = (3, 4, 5)
+"""Labels of the regions that change with the clothes."""
+
+JOINTS = (
+    "nose", "neck", "right shoulder", "right elbow", "right wrist", "left shoulder", "left elbow", "left wrist",
+    "right hip", "right knee", "right ankle", "left hip", "left knee", "left ankle",
+    "right eye", "left eye", "right ear", "left ear",
+)  # fmt: skip
+"""The 18 joints in PISE's (OpenPose's) order."""
+
+FOLDER = "annotation"
+"""Folder of the annotation files inside a dataset's root."""
+
+_SIGMA_AT_256 = 6.0
+_PALETTE = (0, 0, 0, 128, 64, 0, 255, 128, 0, 220, 40, 60, 60, 90, 220, 40, 170, 230, 240, 190, 150, 255, 235, 120)
+
+
+@dataclass(frozen=True)
+class Annotation:
+    """Pose and parsing of one photo.
+
+    `joints`: float32 (18, 2), x and y in pixels of the photo (the centre of the first pixel is 0.5), NaN where a joint
+    is missing. `parsing`: uint8 (H, W), labels 0 to 7 as in `REGIONS`.
+    """
+
+    joints: npt.NDArray[np.float32]
+    parsing: npt.NDArray[np.uint8]
+
+    def __post_init__(self) -> None:
+        if self.joints.shape != (len(JOINTS), 2):
+            raise ValueError(f"joints are {self.joints.shape}, not ({len(JOINTS)}, 2)")
+        if self.parsing.ndim != 2 or self.parsing.max(initial=0) >= len(REGIONS):
+            raise ValueError("a parsing is a map (H, W) of labels 0 to 7")
+
+    def resize(self, height: int, width: int) -> Annotation:
+        """The annotation of the photo resized to `height` x `width`; labels by nearest neighbour."""
+        rows, columns = self.parsing.shape
+        if (rows, columns) == (height, width):
+            return self
+        parsing = Image.fromarray(self.parsing).resize((width, height), Image.Resampling.NEAREST)
+        scale = np.array([width / columns, height / rows], dtype=np.float32)
+        return Annotation(self.joints * scale, np.asarray(parsing))
+
+
+def write_annotation(root: Path, photo: Path, annotation: Annotation) -> None:
+    """Write the annotation of `photo` (a file under `root`): a palette PNG of the parsing and a JSON of the joints.
+
+    Each file is written beside its place and renamed, so a file with its final name is whole.
+    """
+    parsing_file, joints_file = _files(root, photo)
+    parsing_file.parent.mkdir(parents=True, exist_ok=True)
+    picture = Image.fromarray(annotation.parsing)
+    picture.putpalette(_PALETTE)
+    joints = [None if np.isnan(x) else [round(float(x), 2), round(float(y), 2)] for x, y in annotation.joints]
+    temporary = parsing_file.with_suffix(f".{os.getpid()}.part")
+    picture.save(temporary, format="PNG")
+    temporary.replace(parsing_file)
+    temporary.write_text(json.dumps({"joints": joints}), encoding="utf-8")
+    temporary.replace(joints_file)
+
+
+def read_annotation(root: Path, photo: Path) -> Annotation:
+    """Read what `write_annotation` wrote for `photo`, a file under `root`.
+
+    Raises InputError if a file is missing or cannot be used.
+    """
+    parsing_file, joints_file = _files(root, photo)
+    try:
+        with Image.open(parsing_file) as picture:
+            parsing = np.asarray(picture)
+        stored = json.loads(joints_file.read_text(encoding="utf-8"))["joints"]
+        joints = np.array([(np.nan, np.nan) if joint is None else joint for joint in stored], dtype=np.float32)
+        return Annotation(joints, parsing)
+    except FileNotFoundError as error:
+        raise InputError(f"{photo}: no annotation ({error.filename} is missing): annotate the photos first") from error
+    except (UnidentifiedImageError, OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{parsing_file}: damaged annotation ({error}): remove it and annotate again") from error
+
+
+def pose_maps(joints: npt.NDArray[np.floating[Any]], height: int, width: int) -> npt.NDArray[np.float32]:
+    """Gaussian joint maps as PISE reads them.
+
+    `joints`: (B, 18, 2), x and y in pixels, NaN = missing. Returns float32 (B, 18, height, width) in [0, 1]: peak 1 at
+    the joint, sigma 6 pixels at a height of 256 and in proportion at others; a missing joint is an empty map.
+    """
+    sigma = _SIGMA_AT_256 * height / 256
+    x, y = joints[..., 0, None], joints[..., 1, None]
+    across = np.exp(-((np.arange(width) + 0.5 - x) ** 2) / (2 * sigma**2))
+    down = np.exp(-((np.arange(height) + 0.5 - y) ** 2) / (2 * sigma**2))
+    maps = down[..., :, None] * across[..., None, :]
+    return np.nan_to_num(maps, copy=False, nan=0.0).astype(np.float32)
+
+
+def parsing_maps(parsing: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+    """One-hot region maps: labels (B, H, W) of 0 to 7 become float32 (B, 8, H, W)."""
+    return np.stack([parsing == label for label in range(len(REGIONS))], axis=1).astype(np.float32)
+
+
+def _files(root: Path, photo: Path) -> tuple[Path, Path]:
+    """The parsing and the joints file of a photo."""
+    try:
+        relative = photo.resolve().relative_to(root.resolve())
+    except ValueError as error:
+        raise InputError(f"{photo} does not lie under {root}: give the dataset's own root") from error
+    stem = root / FOLDER / relative
+    return stem.with_name(stem.name + ".png"), stem.with_name(stem.name + ".json")
