@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import json
 from pathlib import Path
 from typing import Any
@@ -72,6 +73,7 @@ def test_parity_with_the_evaluation_of_gu_et_al(setting: str, dtype: torch.dtype
 
 
 @pytest.mark.parametrize("setting", SETTINGS)
+@settings(deadline=None)
 @given(case=cases())
 def test_equal_to_the_definitions_one_query_at_a_time(setting: str, case: tuple[np.ndarray, Labels, Labels]) -> None:
     cmc, mean_ap, mean_inp, used = plain(*case, setting)
@@ -81,6 +83,7 @@ def test_equal_to_the_definitions_one_query_at_a_time(setting: str, case: tuple[
 
 
 @pytest.mark.parametrize("setting", SETTINGS)
+@settings(deadline=None)
 @given(case=cases(), seed=st.integers(0, 1000))
 def test_names_and_order_do_not_matter(setting: str, case: tuple[np.ndarray, Labels, Labels], seed: int) -> None:
     distance, query, gallery = case
@@ -94,6 +97,7 @@ def test_names_and_order_do_not_matter(setting: str, case: tuple[np.ndarray, Lab
     assert (result.mean_ap, result.mean_inp, result.used) == (expected.mean_ap, expected.mean_inp, expected.used)
 
 
+@settings(deadline=None)
 @given(case=cases(), place=st.floats(-1, 50))
 def test_removed_photos_do_not_matter(case: tuple[np.ndarray, Labels, Labels], place: float) -> None:
     distance, query, gallery = case
@@ -106,6 +110,7 @@ def test_removed_photos_do_not_matter(case: tuple[np.ndarray, Labels, Labels], p
 
 
 @pytest.mark.parametrize("setting", SETTINGS)
+@settings(deadline=None)
 @given(case=cases())
 def test_a_perfect_distance_gives_one(setting: str, case: tuple[np.ndarray, Labels, Labels]) -> None:
     _, query, gallery = case
@@ -155,16 +160,14 @@ def test_blocks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("setting", SETTINGS)
-@settings(max_examples=10)
-@given(case=cases())
-def test_chance_is_what_random_rankings_give(setting: str, case: tuple[np.ndarray, Labels, Labels]) -> None:
-    distance, query, gallery = case
-    random = np.random.default_rng(0)
-    results = [evaluate(random.permuted(distance, axis=1), query, gallery, setting) for _ in range(400)]
+def test_chance_is_the_mean_over_all_orders(setting: str) -> None:
+    query = labels([1, 2, 9], [0, 0, 0], [0, 0, 0])
+    gallery = labels([1, 1, 1, 2, 2, 3], [1, 1, 0, 1, 1, 1], [0, 1, 1, 1, 0, 0])
+    orders = itertools.permutations(range(len(gallery)))
+    results = [evaluate(np.tile(order, (3, 1)).astype(float), query, gallery, setting) for order in orders]
     rank1, mean_ap = chance(query, gallery, setting)
-    # Four standard errors of a mean over 400 rankings of at least one query.
-    assert rank1 == pytest.approx(np.mean([result.cmc[0] for result in results]), abs=4 * 0.5 / 20)
-    assert mean_ap == pytest.approx(np.mean([result.mean_ap for result in results]), abs=4 * 0.5 / 20)
+    assert rank1 == pytest.approx(np.mean([result.cmc[0] for result in results]))
+    assert mean_ap == pytest.approx(np.mean([result.mean_ap for result in results]))
 
 
 def test_bad_input_is_refused() -> None:
