@@ -1,0 +1,85 @@
+"""The dresser: one photo painted again in the clothes of S templates."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+
+from data.annotation import CLOTHING_REGIONS
+from data.errors import InputError
+from pipeline.pise import TEXTURE_TRANSFER, Generator
+
+Templates = tuple[torch.Tensor, torch.Tensor]
+"""What `Generator.style` gave for the template photos: codes (S, 9, 4C) and present (S, 8)."""
+
+
+class Dresser:
+    """Paints photos in the clothes of templates, the rest of the person and the shape of the clothes kept.
+
+    The codes of the exchanged regions are the template's, all others the photo's. Where a template lacks a region that
+    the photo has (bare legs, or a dress and no trousers), the photo's own code stays: that garment is not changed. A
+    region that the photo lacks is not painted, whatever the template has.
+
+    Args:
+        generator: of the texture-transfer kind.
+        templates: codes (S, 9, 4C) and present (S, 8), the same for every photo.
+        regions: labels of the regions to exchange.
+
+    Raises:
+        InputError: the generator is of the pose-transfer kind.
+    """
+
+    def __init__(self, generator: Generator, templates: Templates, regions: Sequence[int] = CLOTHING_REGIONS) -> None:
+        if generator.kind != TEXTURE_TRANSFER:
+            raise InputError(
+                f"the weights are of the {generator.kind} kind: clothes need a {TEXTURE_TRANSFER} generator"
+            )
+        self.generator = generator
+        self.templates = templates
+        self.regions = list(regions)
+
+    @torch.inference_mode()
+    def dress(
+        self, image: torch.Tensor, pose: torch.Tensor, parsing: torch.Tensor, templates: Templates | None = None
+    ) -> torch.Tensor:
+        """Paint each photo in S outfits.
+
+        Style and layout are found once a photo; its S pictures are painted in one batch.
+
+        Args:
+            image: (B, 3, H, W) in [-1, 1], H and W multiples of 16.
+            pose: (B, 18, H, W), Gaussian joint maps.
+            parsing: (B, 8, H, W), one-hot.
+            templates: other templates for each photo, codes (B, S, 9, 4C) and present (B, S, 8), in place of those
+                given at the start.
+
+        Returns:
+            (B, S, 3, H, W) in [-1, 1].
+        """
+        codes, present = self.generator.style(image, parsing)
+        layout = self.generator.layout(image, pose, parsing, parsing)
+        outfits = exchange(codes, present, templates or self.templates, self.regions)
+        return self.generator.paint(layout, parsing, *outfits)
+
+
+def exchange(
+    codes: torch.Tensor, present: torch.Tensor, templates: Templates, regions: Sequence[int] = CLOTHING_REGIONS
+) -> Templates:
+    """The photos' style with the clothes of templates; see `Dresser` for regions that one of the two lacks.
+
+    Args:
+        codes: (B, 9, 4C) of the photos.
+        present: (B, 8) of the photos.
+        templates: codes (S, 9, 4C) and present (S, 8), or (B, S, 9, 4C) and (B, S, 8) of a choice for each photo.
+        regions: labels of the regions to exchange.
+
+    Returns:
+        codes (B, S, 9, 4C) and present (B, S, 8).
+    """
+    template_codes, template_present = templates
+    exchanged = torch.zeros(template_codes.shape[-2], dtype=torch.bool, device=codes.device)
+    exchanged[list(regions)] = True
+    wears = torch.nn.functional.pad(template_present != 0, (0, 1))
+    outfits = torch.where((exchanged & wears).unsqueeze(-1), template_codes, codes.unsqueeze(1))
+    return outfits, present.unsqueeze(1).expand(outfits.shape[:2] + present.shape[1:])

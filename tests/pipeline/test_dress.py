@@ -1,0 +1,94 @@
+"""The dresser: what it paints is what painting each pair of photo and template by itself gives."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+import torch
+from torch.nn import functional
+
+from data.errors import InputError
+from pipeline.dress import Dresser
+from pipeline.pise import Generator
+
+PHOTO_LABELS = [0, 2, 3, 5, 6, 7]
+"""No hat and no skirt."""
+TEMPLATE_LABELS = [[0, 2, 3, 5, 6, 7], [0, 1, 2, 3, 4, 6, 7], [0, 2, 5, 6]]
+"""The first has all that the photo has, the second a skirt for trousers, the third no upper clothes."""
+
+
+@pytest.fixture
+def generator() -> Iterator[Generator]:
+    torch.manual_seed(0)
+    with torch.no_grad():
+        yield Generator(width=4).eval()
+
+
+def people(labels: list[list[int]], seed: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Pictures, poses and parsings of 64x32 whose regions are bands."""
+    random = torch.Generator().manual_seed(seed)
+    image = torch.rand(len(labels), 3, 64, 32, generator=random) * 2 - 1
+    pose = torch.rand(len(labels), 18, 64, 32, generator=random)
+    bands = [torch.tensor(band)[torch.arange(64) * len(band) // 64] for band in labels]
+    parsing = functional.one_hot(torch.stack(bands), 8).permute(0, 2, 1).float()
+    return image, pose, parsing.unsqueeze(3).expand(-1, -1, -1, 32).contiguous()
+
+
+def painted_alone(
+    generator: Generator,
+    person: tuple[torch.Tensor, torch.Tensor, torch.Tensor],
+    template: tuple[torch.Tensor, torch.Tensor, torch.Tensor],
+    exchanged: list[int],
+) -> torch.Tensor:
+    """One (photo, template) pair through the whole network; the regions `exchanged` take the template's code."""
+    image, pose, parsing = person
+    codes, present = generator.style(image, parsing)
+    codes[:, exchanged] = generator.style(template[0], template[2])[0][:, exchanged]
+    return generator.paint(generator.layout(image, pose, parsing, parsing), parsing, codes, present)
+
+
+def test_each_photo_is_painted_in_each_template(generator: Generator) -> None:
+    photos, templates = people([PHOTO_LABELS, PHOTO_LABELS], 1), people(TEMPLATE_LABELS, 2)
+    pictures = Dresser(generator, generator.style(templates[0], templates[2])).dress(*photos)
+    assert pictures.shape == (2, 3, 3, 64, 32)
+    assert pictures.abs().max() <= 1
+    exchanged = [[3, 5], [3], [5]]  # Where the template has no such region the photo's own code stays.
+    for photo in range(2):
+        person = tuple(part[photo : photo + 1] for part in photos)
+        for outfit in range(3):
+            template = tuple(part[outfit : outfit + 1] for part in templates)
+            wanted = painted_alone(generator, person, template, exchanged[outfit])  # type: ignore[arg-type]
+            torch.testing.assert_close(pictures[photo, outfit], wanted[0], atol=1e-4, rtol=0)
+    assert (pictures[:, 0] - pictures[:, 1]).abs().max() > 1e-2
+
+
+def test_a_template_without_clothes_changes_nothing(generator: Generator) -> None:
+    photo, template = people([PHOTO_LABELS], 1), people([[0, 6, 7]], 2)
+    image, pose, parsing = photo
+    unchanged = painted_alone(generator, photo, template, [])
+    pictures = Dresser(generator, generator.style(template[0], template[2])).dress(image, pose, parsing)
+    torch.testing.assert_close(pictures[:, 0], unchanged, atol=1e-4, rtol=0)
+
+
+def test_regions_to_exchange_can_be_chosen(generator: Generator) -> None:
+    photo, template = people([PHOTO_LABELS], 1), people([PHOTO_LABELS], 2)
+    dresser = Dresser(generator, generator.style(template[0], template[2]), regions=[2, 7])
+    wanted = painted_alone(generator, photo, template, [2, 7])
+    torch.testing.assert_close(dresser.dress(*photo)[:, 0], wanted, atol=1e-4, rtol=0)
+
+
+def test_templates_can_be_dealt_out_photo_by_photo(generator: Generator) -> None:
+    photos, templates = people([PHOTO_LABELS, PHOTO_LABELS], 1), people(TEMPLATE_LABELS, 2)
+    codes, present = generator.style(templates[0], templates[2])
+    dresser = Dresser(generator, (codes, present))
+    everything = dresser.dress(*photos)
+    choice = torch.tensor([[2, 0], [1, 2]])
+    dealt = dresser.dress(*photos, templates=(codes[choice], present[choice]))
+    torch.testing.assert_close(dealt[0], everything[0, [2, 0]], atol=1e-5, rtol=0)
+    torch.testing.assert_close(dealt[1], everything[1, [1, 2]], atol=1e-5, rtol=0)
+
+
+def test_a_pose_transfer_generator_is_refused() -> None:
+    with pytest.raises(InputError, match="pose-transfer kind"):
+        Dresser(Generator(4, "pose-transfer"), (torch.zeros(1, 9, 16), torch.ones(1, 8)))
