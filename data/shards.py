@@ -8,6 +8,8 @@ Photos are numbered through all shards in their order. A shard holds
     source/sha256  string (n,)              of the photo's file
     template       int32 (n, S)             which template each version wears
     redrawn        bool (n,)                False: no person was found, the group is 1+S copies of the photo
+    moved          float32 (n, 2)           how far the redrawn clothes, and all the rest, are from the photo's: mean
+                                            absolute difference in grey levels (0 to 255); NaN where not redrawn
     failed/path, failed/reason              photos that could not be read; they are in no group
 
 each with HDF5's Fletcher-32 checksum, and attributes that say what made it.
@@ -63,6 +65,7 @@ class ShardWriter:
         self._failures: list[tuple[str, str]] = []
         self._templates = np.empty((0, versions), np.int32)
         self._redrawn = np.empty(0, np.bool_)
+        self._moved = np.empty((0, 2), np.float32)
 
     def add(
         self,
@@ -71,8 +74,9 @@ class ShardWriter:
         digests: Sequence[str],
         templates: npt.NDArray[np.int32],
         redrawn: npt.NDArray[np.bool_],
+        moved: npt.NDArray[np.float32],
     ) -> None:
-        """Append n groups: images (n, 1+S, H, W, 3), n paths and SHA-256 in hex, templates (n, S), redrawn (n,)."""
+        """Append n groups, each column as the module's docstring says; digests are in hexadecimal."""
         start = len(self._sources)
         self._images.resize(start + len(sources), axis=0)
         self._images[start:] = groups
@@ -80,6 +84,7 @@ class ShardWriter:
         self._digests += digests
         self._templates = np.concatenate([self._templates, templates])
         self._redrawn = np.concatenate([self._redrawn, redrawn])
+        self._moved = np.concatenate([self._moved, moved])
 
     def fail(self, source: str, reason: str) -> None:
         """Note a photo that could not be read."""
@@ -96,6 +101,7 @@ class ShardWriter:
             "source/sha256": _strings(self._digests),
             "template": self._templates,
             "redrawn": self._redrawn,
+            "moved": self._moved,
             "failed/path": _strings([source for source, _ in self._failures]),
             "failed/reason": _strings([reason for _, reason in self._failures]),
         }
@@ -183,6 +189,17 @@ class SyncStore:
         [(number, row)] = self._places([index])
         return self._shard(number).templates[row]
 
+    def moved(self, index: int) -> npt.NDArray[np.float32]:
+        """How far the redrawn clothes, and all the rest, are from the photo's, (2,) in grey levels; NaN if not redrawn."""
+        [(number, row)] = self._places([index])
+        return self._shard(number).moved[row]
+
+    @property
+    def shards(self) -> list[tuple[str, range]]:
+        """Name of each shard and the numbers of its photos."""
+        ends = self._starts.tolist()
+        return [(name, range(*ends[at : at + 2])) for at, name in enumerate(self._names)]
+
     def _places(self, indices: Sequence[int] | npt.NDArray[np.integer[Any]]) -> list[tuple[int, int]]:
         """Shard and row of each photo."""
         wanted = np.asarray(indices, dtype=np.int64)
@@ -254,6 +271,7 @@ class _Shard:
     digests: list[str]
     templates: npt.NDArray[np.int32]
     redrawn: npt.NDArray[np.bool_]
+    moved: npt.NDArray[np.float32]
     failures: tuple[tuple[str, str], ...]
 
 
@@ -274,6 +292,7 @@ def _open_shard(path: Path, key: str) -> _Shard:
             digests=_texts(file["source/sha256"]),
             templates=file["template"][:],
             redrawn=file["redrawn"][:],
+            moved=file["moved"][:],
             failures=tuple(failures),
         )
     except (OSError, KeyError, ValueError, RuntimeError) as error:
@@ -286,7 +305,9 @@ def _verify_shard(path: Path, manifest: Mapping[str, Any], photos: int, root: Pa
         expected = (photos, 1 + manifest["versions"], *manifest["size"], 3)
         if shard.images.shape != expected:
             raise _damaged(path, f"images are {shard.images.shape}, the manifest says {expected}")
-        if {len(shard.sources), len(shard.digests), len(shard.templates), len(shard.redrawn)} != {photos}:
+        if {len(shard.sources), len(shard.digests), len(shard.templates), len(shard.redrawn), len(shard.moved)} != {
+            photos
+        }:
             raise _damaged(path, f"its columns do not all have {photos} rows")
         for row in range(photos):
             try:

@@ -43,6 +43,7 @@ def make_store(folder: Path, sizes: tuple[int, ...] = (3, 0, 4), finished: bool 
                     [sha256(groups[row, 0]).hexdigest()],
                     np.array([[row, row + 1]], np.int32),
                     np.array([row % 2 == 0]),
+                    np.array([[row, 0.5]], np.float32),
                 )
             shard.fail("torn\n.jpg", "truncated")
         shards.append({"name": f"shard-{number:05d}.h5", "photos": size})
@@ -77,6 +78,12 @@ def test_groups_come_back_as_written_in_the_order_asked(made: tuple[Path, np.nda
         assert store.source(index) == NAMES[index % len(NAMES)]
         assert store.redrawn(index) == (index % 2 == 0)
         assert store.templates(index).tolist() == [index, index + 1]
+        assert store.moved(index).tolist() == [index, 0.5]
+    assert store.shards == [
+        ("shard-00000.h5", range(0, 3)),
+        ("shard-00001.h5", range(3, 3)),
+        ("shard-00002.h5", range(3, 7)),
+    ]
 
 
 @pytest.mark.parametrize("index", [-1, 7])
@@ -151,7 +158,7 @@ def test_a_killed_writer_leaves_no_shard(tmp_path: Path) -> None:
         "import os, signal, sys; sys.path.insert(0, '.')\n"
         "from pathlib import Path; import numpy as np; from data.shards import writing_shard\n"
         f"with writing_shard(Path({str(tmp_path / 'shard-00000.h5')!r}), 1, (4, 2), 'k', {{}}) as shard:\n"
-        "    shard.add(np.zeros((9, 2, 4, 2, 3), 'u1'), ['a'] * 9, ['b'] * 9, np.zeros((9, 1)), np.ones(9, bool))\n"
+        "    shard.add(np.zeros((9, 2, 4, 2, 3), 'u1'), ['a'] * 9, ['b'] * 9, np.zeros((9, 1)), np.ones(9), np.ones((9, 2)))\n"
         "    os.kill(os.getpid(), signal.SIGKILL)\n"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[2])
@@ -231,9 +238,9 @@ def test_photos_changed_since_are_found(tmp_path: Path) -> None:
     root = tmp_path / "root"
     root.mkdir()
     (root / "a.jpg").write_bytes(b"as it was")
-    groups, _, _, templates, redrawn = _rows(1)
+    groups, _, _, *columns = _rows(1)
     with writing_shard(tmp_path / "shard-00000.h5", VERSIONS, SIZE, KEY, {}) as shard:
-        shard.add(groups, ["a.jpg"], [sha256(b"as it was").hexdigest()], templates, redrawn)
+        shard.add(groups, ["a.jpg"], [sha256(b"as it was").hexdigest()], *columns)
     entry = {"name": "shard-00000.h5", "photos": 1}
     write_json(
         tmp_path / "manifest.json",
@@ -247,6 +254,6 @@ def test_photos_changed_since_are_found(tmp_path: Path) -> None:
     assert list(verify(tmp_path)) == [("shard-00000.h5", None)]
 
 
-def _rows(count: int) -> tuple[np.ndarray, list[str], list[str], np.ndarray, np.ndarray]:
-    groups = np.zeros((count, 1 + VERSIONS, *SIZE, 3), np.uint8)
-    return groups, ["a"] * count, ["b"] * count, np.zeros((count, VERSIONS), np.int32), np.ones(count, np.bool_)
+def _rows(count: int) -> tuple[np.ndarray, list[str], list[str], np.ndarray, np.ndarray, np.ndarray]:
+    groups, templates = np.zeros((count, 1 + VERSIONS, *SIZE, 3), np.uint8), np.zeros((count, VERSIONS), np.int32)
+    return groups, ["a"] * count, ["b"] * count, templates, np.ones(count, np.bool_), np.zeros((count, 2), np.float32)
