@@ -190,7 +190,7 @@ class SyncStore:
         return self._shard(number).templates[row]
 
     def moved(self, index: int) -> npt.NDArray[np.float32]:
-        """How far the redrawn clothes, and all the rest, are from the photo's, (2,) in grey levels; NaN if not redrawn."""
+        """Difference of the redrawn clothes, and of all the rest, from the photo, (2,) in grey levels, or NaN."""
         [(number, row)] = self._places([index])
         return self._shard(number).moved[row]
 
