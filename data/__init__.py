@@ -8,11 +8,27 @@ from pathlib import Path
 
 from data.benchmark import Benchmark
 from data.errors import InputError
-from data.readers import prcc
+from data.readers import celeb_reid, csv_file, deepchange, last, ltcc, market1501, prcc, vc_clothes
+
+
+def _walkers(root: Path) -> Benchmark:
+    """Read what `data.walkers` writes, in PRCC's layout but of another size."""
+    return dataclasses.replace(prcc.read(root), published={})
+
 
 _READERS: dict[str, Callable[[Path], Benchmark]] = {
+    "celeb-reid": celeb_reid.read,
+    "celeb-reid-light": celeb_reid.read_light,
+    "csv": csv_file.read,
+    "deepchange": deepchange.read,
+    "deepchange-cameras": deepchange.read_cameras,
+    "last": last.read,
+    "ltcc": ltcc.read,
+    "ltcc-changing": ltcc.read_changing,
+    "market1501": market1501.read,
     "prcc": prcc.read,
-    "walkers": prcc.read,
+    "vc-clothes": vc_clothes.read,
+    "walkers": _walkers,
 }
 
 
@@ -22,10 +38,10 @@ def names() -> list[str]:
 
 
 def open_benchmark(name: str, root: str | Path) -> Benchmark:
-    """Read the benchmark called `name` from the folder `root` it was unpacked in.
+    """Read the benchmark called `name` from the folder `root` it was unpacked in (of "csv": the folder or the file).
 
-    Only names are read, no picture is opened. Raises InputError for an unknown name, and for a folder that is missing
-    or laid out otherwise (the message says what was expected and what was found).
+    Only names and lists are read, no picture is opened. Raises InputError for an unknown name, and for a folder that is
+    missing or laid out otherwise (the message says what was expected and what was found).
     """
     if name not in _READERS:
         raise InputError(f"dataset {name!r} is unknown: choose one of {', '.join(names())}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -49,7 +50,8 @@ class Setting:
 class Benchmark:
     """A data set as read from `root`: training photos, test settings by name, and validation settings where it has any.
 
-    Settings are chosen on `validation`, never on `settings`.
+    Hyper-parameters are chosen on `validation`, never on `settings`. `published` holds how many people and photos the
+    authors count, for parts as `parts` names them; None stands for a count that no source gives.
     """
 
     name: str
@@ -57,6 +59,16 @@ class Benchmark:
     train: list[ImageRecord]
     settings: dict[str, Setting]
     validation: dict[str, Setting] = field(default_factory=dict)
+    published: Mapping[str, tuple[int | None, int]] = field(default_factory=dict)
+
+    def parts(self) -> dict[str, Sequence[ImageRecord]]:
+        """Return the records by part: "train", "<setting> query", "<setting> gallery", "validation <setting> ..."."""
+        found: dict[str, Sequence[ImageRecord]] = {"train": self.train}
+        for prefix, settings in (("", self.settings), ("validation ", self.validation)):
+            for name, setting in settings.items():
+                found[f"{prefix}{name} query"] = setting.query
+                found[f"{prefix}{name} gallery"] = setting.gallery
+        return found
 
 
 def named(*settings: Setting) -> dict[str, Setting]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 from data.errors import InputError
@@ -37,6 +38,20 @@ def images(folder: Path) -> list[Path]:
     if not found:
         raise InputError(f"{folder}: no picture in it; see that the data set was unpacked whole")
     return sorted(found, key=lambda path: path.parts)
+
+
+def named_images(folder: Path, pattern: str, example: str) -> list[tuple[Path, re.Match[str]]]:
+    """Return the pictures of `images` with what `pattern` finds in their names, without the suffix.
+
+    Raises InputError for a picture whose whole name does not fit; the message shows `example`.
+    """
+    found = []
+    for path in images(folder):
+        match = re.fullmatch(pattern, path.stem)
+        if match is None:
+            raise misnamed(path, example)
+        found.append((path, match))
+    return found
 
 
 def misnamed(path: Path, expected: str) -> InputError:

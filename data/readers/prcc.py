@@ -21,6 +21,14 @@ from data.benchmark import SHOTS, Benchmark, Setting, named
 from data.readers import layout
 from data.record import ImageRecord
 
+_PUBLISHED = {
+    "train": (150, 17_896),
+    "clothing-change query": (71, 3_543),
+    "clothing-change gallery": (71, 3_384),
+    "same-clothing query": (71, 3_873),
+    "same-clothing gallery": (71, 3_384),
+}
+
 
 def read(root: Path) -> Benchmark:
     """Return the benchmark in `root`, the folder that holds rgb/. Raises InputError where it is laid out otherwise."""
@@ -31,7 +39,7 @@ def read(root: Path) -> Benchmark:
         for path in layout.images(root / "rgb/test" / camera)
     ]
     validation = _split(root / "rgb/val") if (root / "rgb/val").is_dir() else []
-    return Benchmark("prcc", root, _split(root / "rgb/train"), _settings(test), _settings(validation))
+    return Benchmark("prcc", root, _split(root / "rgb/train"), _settings(test), _settings(validation), _PUBLISHED)
 
 
 def _split(folder: Path) -> list[ImageRecord]:

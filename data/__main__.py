@@ -1,0 +1,40 @@
+"""Command line of the data sets: check one."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import click
+
+from data import check, names, open_benchmark
+from data.errors import InputError, OneLineGroup
+
+
+@click.group(cls=OneLineGroup)
+def main() -> None:
+    """Read person re-identification data sets."""
+
+
+@main.command("check")
+@click.option("--dataset", required=True, type=click.Choice(names()), help="which data set it is")
+@click.option("--data-root", required=True, type=click.Path(path_type=Path), help="the folder it was unpacked in")
+@click.option("--jobs", type=click.IntRange(1), default=os.cpu_count() or 1, help="processes; by default one a core")
+def check_dataset(dataset: str, data_root: Path, jobs: int) -> None:
+    """Say what a data set holds, where it differs from what was published, and which photos cannot be read."""
+    benchmark = open_benchmark(dataset, data_root)
+    click.echo(f"{benchmark.name} in {benchmark.root}")
+    click.echo(check.format_summary(benchmark))
+    for warning in check.warnings(benchmark):
+        click.echo(f"warning: {warning}", err=True)
+    photos = check.all_photos(benchmark)
+    damaged = check.damaged_photos(photos, jobs)
+    for line in damaged:
+        click.echo(line, err=True)
+    if damaged:
+        raise InputError(f"{len(damaged):,} of {len(photos):,} photos cannot be read (named above)")
+    click.echo(f"all {len(photos):,} photos can be read")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,81 @@
+"""Is a data set whole: its counts beside the published ones, and every photo opened."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import joblib
+from tqdm import tqdm
+
+from data.benchmark import Benchmark
+from data.errors import InputError
+from data.photo import read_photo
+
+_BATCH = 64
+
+
+def format_summary(benchmark: Benchmark) -> str:
+    """Return a table of people, photos, cameras and outfits of the training photos and each side of each setting."""
+    lines = [f"{'':<36}{'people':>9}{'photos':>9}{'cameras':>9}{'outfits':>9}"]
+    for part, records in benchmark.parts().items():
+        people, cameras = ({getattr(r, name) for r in records} for name in ("person", "camera"))
+        outfits = {record.clothes for record in records}
+        counted = "?" if None in outfits else f"{len(outfits):,}"
+        lines.append(f"{part:<36}{len(people):>9,}{len(records):>9,}{len(cameras):>9,}{counted:>9}")
+    for name, setting in benchmark.settings.items():
+        draws = f" over {setting.draws} draws" if "single-shot" in setting.shots else ""
+        lines.append(f"{name}: ranked {' and '.join(setting.shots)}{draws}")
+    return "\n".join(lines)
+
+
+def warnings(benchmark: Benchmark) -> list[str]:
+    """Return a line for each count that differs from the published one, and for what makes a measurement unfair."""
+    found = []
+    parts = benchmark.parts()
+    for part, (people, photos) in benchmark.published.items():
+        here = {"people": len({r.person for r in parts[part]}), "photos": len(parts[part])}
+        for noun, published in (("people", people), ("photos", photos)):
+            if published is not None and here[noun] != published:
+                found.append(f"{part}: {here[noun]:,} {noun}, published {published:,}")
+    train = {record.path for record in benchmark.train}
+    for part, records in parts.items():
+        shared = train & {record.path for record in records} if part != "train" else set()
+        if shared:
+            found.append(f"{part}: {len(shared):,} photos are training photos too, such as {min(shared)}")
+    for name, setting in benchmark.settings.items():
+        both = {record.path for record in setting.query} & {record.path for record in setting.gallery}
+        if both:
+            found.append(f"{name}: {len(both):,} photos are both query and gallery, such as {min(both)}")
+        known = {record.person for record in setting.gallery}
+        strangers = sum(record.person not in known for record in setting.query)
+        if strangers:
+            found.append(f"{name}: {strangers:,} query photos are of people whom the gallery does not hold")
+    return found
+
+
+def all_photos(benchmark: Benchmark) -> list[Path]:
+    """Return each distinct photo of the benchmark once."""
+    return list(dict.fromkeys(record.path for records in benchmark.parts().values() for record in records))
+
+
+def damaged_photos(paths: Sequence[Path], jobs: int) -> list[str]:
+    """Open every photo, in `jobs` processes with a progress bar; return a line for each that cannot be read."""
+    batches = [paths[start : start + _BATCH] for start in range(0, len(paths), _BATCH)]
+    found = []
+    done = joblib.Parallel(n_jobs=jobs, return_as="generator")(joblib.delayed(_damaged)(batch) for batch in batches)
+    with tqdm(total=len(paths), desc="opening", unit=" photos", disable=None) as progress:
+        for batch, lines in zip(batches, done, strict=True):
+            found += lines
+            progress.update(len(batch))
+    return found
+
+
+def _damaged(paths: Sequence[Path]) -> list[str]:
+    found = []
+    for path in paths:
+        try:
+            read_photo(path)
+        except InputError as error:
+            found.append(" ".join(str(error).splitlines()))
+    return found

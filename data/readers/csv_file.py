@@ -1,0 +1,122 @@
+"""A benchmark of one's own, as a CSV file (UTF-8, commas) beside its photos.
+
+    path,person,camera,clothes,split
+    photos/anna 1.jpg,anna,door,red,train
+
+The last three columns may be missing, and so may their values. path is relative to the CSV's folder and below it.
+clothes is a name within the person. split is train (the default), query, gallery, validation-query or
+validation-gallery; query and gallery together make the "standard" setting and, where all their clothes are known and
+some query has a match, "clothing-change" and "same-clothing". Without a camera, no photo counts as of the same camera.
+"""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from data.benchmark import SETTINGS, Benchmark, Setting, named
+from data.errors import InputError
+from data.record import ImageRecord
+
+_COLUMNS = ("path", "person", "camera", "clothes", "split")
+_SPLITS = ("train", "query", "gallery", "validation-query", "validation-gallery")
+
+
+def read(root: Path) -> Benchmark:
+    """Return the benchmark of a CSV file, or of the only CSV file in a folder.
+
+    Raises InputError that names the first bad row: a column or value missing, a photo that is not there, is listed
+    twice or lies outside the folder, an unknown split.
+    """
+    file = _find(root)
+    splits: dict[str, list[ImageRecord]] = {split: [] for split in _SPLITS}
+    seen: dict[Path, int] = {}
+    for number, row in _rows(file):
+        try:
+            split, record = _parse(file.parent, row)
+            if record.path in seen:
+                raise ValueError(f"{row['path']} is in row {seen[record.path]} too; list each photo once")
+        except ValueError as error:
+            raise InputError(f"{file}, row {number}: {error}") from None
+        seen[record.path] = number
+        splits[split].append(record)
+    if not seen:
+        raise InputError(f"{file}: no photo in it; write a row for each")
+    settings, validation = (
+        _settings(file, splits[f"{prefix}query"], splits[f"{prefix}gallery"]) for prefix in ("", "validation-")
+    )
+    return Benchmark("csv", file.parent, splits["train"], settings, validation)
+
+
+def _find(root: Path) -> Path:
+    if root.is_file():
+        return root
+    found = sorted(root.glob("*.csv")) if root.is_dir() else []
+    if len(found) != 1:
+        there = f"{len(found)} of them" if root.is_dir() else "nothing"
+        raise InputError(f"{root}: expected a CSV file, or a folder with one CSV file, found {there}")
+    return found[0]
+
+
+def _rows(file: Path) -> Iterator[tuple[int, dict[str, str]]]:
+    """Yield each row with its number as spreadsheets count them: the header is row 1."""
+    try:
+        with file.open(encoding="utf-8-sig", newline="") as lines:
+            reader = csv.DictReader(lines, restkey="", restval="", strict=True)
+            columns = [name.strip() for name in reader.fieldnames or ()]
+            reader.fieldnames = columns
+            wrong = sorted({"path", "person"} - set(columns)) or sorted(set(columns) - set(_COLUMNS))
+            if wrong or len(set(columns)) < len(columns):
+                found = ", ".join(columns) or "nothing"
+                raise InputError(f"{file}: expected a first row of {', '.join(_COLUMNS)} (two at least), found {found}")
+            for number, row in enumerate(reader, 2):
+                if "" in row:
+                    raise InputError(f"{file}, row {number}: more values than columns; quote values that hold a comma")
+                yield number, {name: value.strip() for name, value in row.items()}
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"{file}: not a CSV file in UTF-8 ({error}); save it as one") from None
+
+
+def _parse(folder: Path, row: dict[str, str]) -> tuple[str, ImageRecord]:
+    split = row.get("split") or "train"
+    if split not in _SPLITS:
+        raise ValueError(f"split {split!r} is unknown; use one of {', '.join(_SPLITS)}")
+    if not row["path"] or not row["person"]:
+        raise ValueError("path or person is empty; give both")
+    inside = os.path.relpath(folder / row["path"], folder)
+    if inside.startswith(os.pardir):
+        raise ValueError(f"{row['path']} lies outside the CSV's folder; put the CSV above its photos")
+    path = folder / inside
+    if not path.is_file():
+        raise ValueError(f"there is no photo {path}; paths are relative to the CSV's folder")
+    clothes = f"{row['person']}-{row['clothes']}" if row.get("clothes") else None
+    return split, ImageRecord(path, row["person"], row.get("camera") or f"({split})", clothes)
+
+
+def _settings(file: Path, query: list[ImageRecord], gallery: list[ImageRecord]) -> dict[str, Setting]:
+    if not query and not gallery:
+        return {}
+    if not query or not gallery:
+        raise InputError(f"{file}: {len(query)} query and {len(gallery)} gallery photos; a setting needs both")
+    clothed = all(record.clothes is not None for record in (*query, *gallery))
+    settings = [
+        Setting(name, tuple(query), tuple(gallery))
+        for name in SETTINGS
+        if name == "standard" or (clothed and _has_match(name, query, gallery))
+    ]
+    return named(*settings)
+
+
+def _has_match(setting: str, query: list[ImageRecord], gallery: list[ImageRecord]) -> bool:
+    """Say whether any query has a match by another camera, in other clothes or in the same as the setting asks."""
+    seen: dict[str, set[tuple[str, str | None]]] = {}
+    for record in gallery:
+        seen.setdefault(record.person, set()).add((record.camera, record.clothes))
+    wants_same = setting == "same-clothing"
+    return any(
+        camera != record.camera and (clothes == record.clothes) == wants_same
+        for record in query
+        for camera, clothes in seen.get(record.person, ())
+    )

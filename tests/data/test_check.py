@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from data import open_benchmark
+from data.__main__ import main
+from data.check import damaged_photos, format_summary, warnings
+
+Make = Callable[..., None]
+
+
+@pytest.fixture
+def prcc(tmp_path: Path, make_photos: Make) -> Path:
+    make_photos(*(f"rgb/train/003/{camera}_cropped_rgb001.jpg" for camera in "ABC"))
+    make_photos(*(f"rgb/test/{camera}/{p}/cropped_rgb{i:03}.jpg" for camera in "ABC" for p in (4, 5) for i in (1, 2)))
+    return tmp_path
+
+
+def test_the_summary_counts_people_photos_cameras_and_outfits(prcc: Path, make_photos: Make) -> None:
+    lines = {line[:36].strip(): line[36:].split() for line in format_summary(open_benchmark("prcc", prcc)).splitlines()}
+    assert lines["train"] == ["1", "3", "3", "2"]
+    assert lines["clothing-change query"] == ["2", "4", "1", "2"]
+    assert lines["same-clothing gallery"] == ["2", "4", "1", "2"]
+    make_photos("c/train/1_1_0.jpg", "c/query/2_1_0.jpg", "c/gallery/2_2_0.jpg")
+    celeb = format_summary(open_benchmark("celeb-reid", prcc / "c")).splitlines()
+    assert celeb[1].split() == ["train", "1", "1", "1", "?"]
+
+
+def test_counts_that_differ_from_the_published_ones_are_told(prcc: Path) -> None:
+    found = warnings(open_benchmark("prcc", prcc))
+    assert "train: 1 people, published 150" in found
+    assert "train: 3 photos, published 17,896" in found
+    assert "clothing-change query: 4 photos, published 3,543" in found
+    assert warnings(open_benchmark("walkers", prcc)) == []
+
+
+def test_what_makes_a_measurement_unfair_is_told(prcc: Path) -> None:
+    benchmark = open_benchmark("walkers", prcc)
+    setting = benchmark.settings["clothing-change"]
+    stranger = dataclasses.replace(setting.query[0], person="stranger", path=Path("new.jpg"))
+    unfair = dataclasses.replace(setting, query=(setting.gallery[0], benchmark.train[0], stranger))
+    found = warnings(dataclasses.replace(benchmark, settings={"clothing-change": unfair}))
+    assert [line.split(",")[0] for line in found] == [
+        "clothing-change query: 1 photos are training photos too",
+        "clothing-change: 1 photos are both query and gallery",
+        "clothing-change: 2 query photos are of people whom the gallery does not hold",
+    ]
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_damaged_photos_are_listed_in_order_whatever_the_processes(prcc: Path, jobs: int) -> None:
+    photos = sorted(prcc.rglob("*.jpg"))
+    whole = photos[3].read_bytes()
+    photos[3].write_bytes(whole[: len(whole) // 2])
+    photos[1].write_bytes(b"")
+    found = damaged_photos(photos * 10, jobs)
+    assert len(found) == 20
+    assert found[0].startswith(f"{photos[1]}: the file is empty")
+    assert found[1].startswith(f"{photos[3]}: the picture cannot be read")
+
+
+def test_the_command_says_what_there_is_and_what_is_wrong(prcc: Path) -> None:
+    arguments = ["check", "--dataset", "walkers", "--data-root", str(prcc), "--jobs", "1"]
+    good = CliRunner().invoke(main, arguments)
+    assert good.exit_code == 0
+    assert "clothing-change: ranked single-shot and multi-shot over 10 draws" in good.output
+    assert good.output.endswith("all 15 photos can be read\n")
+
+    (prcc / "rgb/train/003/A_cropped_rgb001.jpg").write_bytes(b"not a picture")
+    bad = CliRunner().invoke(main, arguments)
+    assert bad.exit_code == 2
+    assert "A_cropped_rgb001.jpg: this is not a picture in a known format" in bad.output
+    assert bad.output.endswith("error: 1 of 15 photos cannot be read (named above)\n")
+
+    nowhere = CliRunner().invoke(main, ["check", "--dataset", "prcc", "--data-root", str(prcc / "nowhere")])
+    assert nowhere.exit_code == 2
+    assert nowhere.output.count("\n") == 1
