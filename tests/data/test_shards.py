@@ -158,7 +158,7 @@ def test_a_killed_writer_leaves_no_shard(tmp_path: Path) -> None:
         "import os, signal, sys; sys.path.insert(0, '.')\n"
         "from pathlib import Path; import numpy as np; from data.shards import writing_shard\n"
         f"with writing_shard(Path({str(tmp_path / 'shard-00000.h5')!r}), 1, (4, 2), 'k', {{}}) as shard:\n"
-        "    shard.add(np.zeros((9, 2, 4, 2, 3)), ['a'] * 9, ['b'] * 9, np.zeros((9, 1)), np.ones(9), np.ones((9, 2)))\n"
+        "    shard.add(np.zeros((9, 2, 4, 2, 3)), ['a'] * 9, ['b'] * 9, np.zeros((9, 1)), np.ones(9), np.ones((9,2)))\n"
         "    os.kill(os.getpid(), signal.SIGKILL)\n"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[2])
