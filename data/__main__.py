@@ -1,4 +1,4 @@
-"""Command line of the data sets: check one."""
+"""Command line of the data sets: check one, render the built-in one."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import click
 
 from data import check, names, open_benchmark
 from data.errors import InputError, OneLineGroup
+from data.walkers.benchmark import Recipe, write_walkers
 
 
 @click.group(cls=OneLineGroup)
@@ -34,6 +35,22 @@ def check_dataset(dataset: str, data_root: Path, jobs: int) -> None:
     if damaged:
         raise InputError(f"{len(damaged):,} of {len(photos):,} photos cannot be read (named above)")
     click.echo(f"all {len(photos):,} photos can be read")
+
+
+@main.command("walkers")
+@click.option(
+    "--data-root",
+    type=click.Path(path_type=Path),
+    default=Path("work/datasets/walkers"),
+    show_default=True,
+    help="the folder to write",
+)
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="other seed, other people")
+@click.option("--jobs", type=click.IntRange(1), default=os.cpu_count() or 1, help="processes; by default one a core")
+def render_walkers(data_root: Path, seed: int, jobs: int) -> None:
+    """Render the built-in benchmark of people who change clothes, in PRCC's folder layout."""
+    rendered = write_walkers(data_root, Recipe(seed=seed), jobs)
+    click.echo(f"walkers: {'rendered in' if rendered else 'already in'} {data_root} (look at {data_root}/sheet.png)")
 
 
 if __name__ == "__main__":

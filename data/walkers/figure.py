@@ -37,7 +37,7 @@ class Canvas:
         self._label.ellipse(box, fill=region)
 
     def slice(self, centre: Point, radii: Point, degrees: Point, colour: Colour, region: int, chord: bool) -> None:
-        """A part of an ellipse between two angles, degrees clockwise from the right, cut by a chord or to the centre."""
+        """A part of an ellipse between two angles (degrees, clockwise from the right), cut by a chord or not."""
         box = _box(centre, radii)
         for pencil, fill in ((self._paint, _whole(colour)), (self._label, region)):
             (pencil.chord if chord else pencil.pieslice)(box, degrees[0], degrees[1], fill=fill)
