@@ -1,4 +1,4 @@
-"""Pseudo labels: k-reciprocal Jaccard similarity, then DBSCAN."""
+"""Pseudo labels: clusters of photos by k-reciprocal Jaccard distance and DBSCAN."""
 
 from __future__ import annotations
 
@@ -7,17 +7,79 @@ import torch
 from scipy import sparse
 from torch import Tensor
 
+from data.errors import InputError, RunError
+from trainer import jaccard
 from trainer.dbscan import dbscan
-from trainer.jaccard import jaccard_from_features
+from trainer.neighbours import nearest_neighbours, on_exact_steps
 
 
 def jaccard_similarity(features: Tensor | np.ndarray, k1: int = 30, k2: int = 6) -> sparse.csr_array:
-    """Return the k-reciprocal Jaccard similarity of all pairs."""
-    return jaccard_from_features(torch.as_tensor(features).float(), k1, k2, 0.0)
+    """Return 1 - the k-reciprocal Jaccard distance (Zhong et al. 2017) of all pairs; what is absent is 0.
+
+    Args:
+        features: (N, d), any floating type, unit length, on any device.
+        k1: neighbours of a photo, itself counted; of fewer photos all are neighbours.
+        k2: neighbours whose weights are averaged (query expansion); 1 takes no mean.
+
+    Returns:
+        (N, N) float32 in (0, 1], symmetric, the diagonal 1. The same bits whatever the number of threads.
+
+    Raises:
+        InputError: for features that are not a matrix of unit vectors, and for sizes below 1.
+        RunError: for features that are not finite.
+    """
+    return _graph(features, k1, k2, farthest=1.0)
 
 
 def pseudo_labels(
     features: Tensor | np.ndarray, eps: float = 0.4, min_samples: int = 4, k1: int = 30, k2: int = 6
 ) -> np.ndarray:
-    """Label each photo with its cluster."""
-    return dbscan(jaccard_from_features(torch.as_tensor(features).float(), k1, k2, 1 - eps), min_samples)
+    """Cluster photos by DBSCAN on their Jaccard distance, of which only pairs within eps are ever kept.
+
+    Args:
+        features, k1, k2: see `jaccard_similarity`.
+        eps: largest distance of two photos that are near each other, compared in float32; above 0, below 1.
+        min_samples: photos near a core photo, itself counted.
+
+    Returns:
+        (N,) int64: clusters 0, 1, ... by their first core photo, and -1 for noise, as scikit-learn's DBSCAN gives.
+
+    Raises:
+        InputError, RunError: see `jaccard_similarity`; InputError also for eps and min_samples out of range.
+    """
+    if not 0 < eps < 1:
+        raise InputError(f"eps is {eps}: choose a Jaccard distance between 0 and 1, such as 0.4")
+    if min_samples < 1:
+        raise InputError(f"min_samples is {min_samples}: choose 1 or more")
+    return dbscan(_graph(features, k1, k2, farthest=eps), min_samples)
+
+
+def _graph(features: Tensor | np.ndarray, k1: int, k2: int, farthest: float) -> sparse.csr_array:
+    if k1 < 1 or k2 < 1:
+        raise InputError(f"k1 is {k1} and k2 is {k2}: choose 1 or more")
+    exact = on_exact_steps(_checked(torch.as_tensor(features).detach()))
+    if not len(exact):
+        return sparse.csr_array((0, 0), dtype=np.float32)
+    neighbours = nearest_neighbours(exact, min(k1, len(exact))).numpy()
+    return jaccard.graph(exact, neighbours, k1, k2, farthest)
+
+
+def _checked(features: Tensor) -> Tensor:
+    """Return features that are a matrix of unit vectors, or say which is not."""
+    if features.ndim != 2 or not features.is_floating_point():
+        kind = f"{features.dtype} of shape {tuple(features.shape)}"
+        raise InputError(f"features are {kind}: give one vector of floating-point numbers a photo, (N, d)")
+    length = torch.linalg.vector_norm(features, dim=1, dtype=torch.float32)
+    if not length.isfinite().all():
+        wrong = (~length.isfinite()).nonzero().ravel()
+        raise RunError(
+            f"features of {len(wrong)} of {len(features)} photos are not finite (first: photo {int(wrong[0])}): "
+            "the encoder has diverged; go on from an earlier checkpoint with a lower learning rate"
+        )
+    if ((length - 1).abs() > 0.01).any():
+        wrong = ((length - 1).abs() > 0.01).nonzero().ravel()
+        raise InputError(
+            f"features of {len(wrong)} of {len(features)} photos are not of unit length "
+            f"(first: photo {int(wrong[0])}, {float(length[wrong[0]]):.3g}): divide each by its length"
+        )
+    return features
