@@ -1,0 +1,44 @@
+"""Augmentation in batch, on the device, from uint8: random crop and flip, each image on its own, and normalisation."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+# Of ImageNet, as torchvision's weights expect.
+MEAN = (0.485, 0.456, 0.406)
+STD = (0.229, 0.224, 0.225)
+DRAWS = 3
+
+
+def normalise(images: Tensor, size: tuple[int, int]) -> Tensor:
+    """uint8 (B, H, W, 3) → float32 (B, 3, *size), normalised, resized if the size differs (bilinear, antialiased)."""
+    pixels = images.permute(0, 3, 1, 2).float()
+    if tuple(pixels.shape[-2:]) != tuple(size):
+        pixels = F.interpolate(pixels, size=size, mode="bilinear", antialias=True, align_corners=False)
+    mean = pixels.new_tensor(MEAN).view(3, 1, 1) * 255
+    std = pixels.new_tensor(STD).view(3, 1, 1) * 255
+    return (pixels - mean) / std
+
+
+def augment(images: Tensor, draws: Tensor, size: tuple[int, int], crop: float, flip: float) -> Tensor:
+    """uint8 (B, H, W, 3) → float32 (B, 3, *size), normalised, each image cropped and flipped by its own draws.
+
+    draws: (B, 3), uniform in [0, 1): place of the crop down and across, and the flip. The crop is that of an image
+    resized to `crop` times the size: a window of 1 / crop of each side, wholly inside the picture, so that nothing is
+    padded. The paper says "random crop" and no more; Cluster Contrast pads by 10 pixels, here 1.125 stands for it.
+    Window, resizing and flip are one bilinear sampling.
+    """
+    pixels = normalise(images, size)
+    window = 1 / crop
+    draws = draws.to(pixels)
+    shift = (2 * draws[:, :2] - 1) * (1 - window)
+    mirror = torch.where(draws[:, 2] < flip, -1.0, 1.0).to(pixels)
+    affine = pixels.new_zeros(len(pixels), 2, 3)
+    affine[:, 0, 0] = mirror * window
+    affine[:, 0, 2] = shift[:, 1]
+    affine[:, 1, 1] = window
+    affine[:, 1, 2] = shift[:, 0]
+    grid = F.affine_grid(affine, list(pixels.shape), align_corners=False)
+    return F.grid_sample(pixels, grid, mode="bilinear", padding_mode="border", align_corners=False)

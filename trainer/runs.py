@@ -1,0 +1,234 @@
+"""Runs: the folder of a training, what made it, and checkpoints that survive a kill."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import platform
+import shlex
+import subprocess
+import sys
+import zipfile
+from datetime import datetime, timezone
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from data.atomic import SUFFIX, replacing, write_json
+from data.errors import InputError
+from trainer.config import Config, make_config
+
+WORK = Path("work")
+PACKAGES = ("torch", "torchvision", "numpy", "scipy", "h5py", "timm")
+KEPT = 2
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """A run's folder: config.json, run.json, metrics.jsonl, checkpoint-*.pt (the last two) and best.pt."""
+
+    folder: Path
+
+    @property
+    def name(self) -> str:
+        """The run's name, that of its folder."""
+        return self.folder.name
+
+    @property
+    def config(self) -> Config:
+        """The settings it was started with; InputError where its config.json is missing or damaged."""
+        return read_config(self.folder / "config.json")[0]
+
+    @property
+    def sync(self) -> Path:
+        """The folder of shards it was started with."""
+        return read_config(self.folder / "config.json")[1]
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What run.json says: command, commit, config digest, versions, device, dataset, started, finished."""
+        return dict(_read_json(self.folder / "run.json"))
+
+    def note(self, **facts: Any) -> None:
+        """Write these facts into run.json, beside those there."""
+        path = self.folder / "run.json"
+        write_json(path, {**(_read_json(path) if path.exists() else {}), **facts})
+
+    def checkpoints(self) -> list[Path]:
+        """The checkpoints kept, newest first."""
+        return sorted(self.folder.glob("checkpoint-*.pt"), reverse=True)
+
+    def save(self, state: dict[str, Any], epoch: int, iteration: int) -> Path:
+        """Write a checkpoint of this many whole epochs and further steps, whole or not at all, and drop all but two."""
+        path = self.folder / f"checkpoint-{epoch:05d}-{iteration:07d}.pt"
+        with replacing(path) as part:
+            torch.save(state, part)
+        for old in self.checkpoints()[KEPT:]:
+            old.unlink()
+        return path
+
+    def save_best(self, state: dict[str, Any]) -> None:
+        """Write best.pt, whole or not at all."""
+        with replacing(self.folder / "best.pt") as part:
+            torch.save(state, part)
+
+    def load(self) -> tuple[dict[str, Any] | None, list[str]]:
+        """The newest checkpoint that is whole (None if there is none), and a line for each that is damaged."""
+        damaged: list[str] = []
+        for path in self.checkpoints():
+            try:
+                return read_checkpoint(path), damaged
+            except InputError as error:
+                damaged.append(str(error))
+        return None, damaged
+
+
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """A checkpoint's content, on the CPU: tensors and plain values, nothing else is loaded; InputError if damaged."""
+    try:
+        with zipfile.ZipFile(path) as archive:  # torch does not compare the checksums of what it reads.
+            spoilt = archive.testzip()
+        if spoilt is not None:
+            raise InputError(f"{path} is damaged (in {spoilt})")
+        return dict(torch.load(path, map_location="cpu", weights_only=True))
+    except FileNotFoundError as error:
+        raise InputError(f"{path}: there is no such checkpoint") from error
+    except (zipfile.BadZipFile, RuntimeError, EOFError, ValueError, OSError) as error:
+        raise InputError(f"{path} is damaged ({' '.join(str(error).split())})") from error
+
+
+def start(folder: Path, config: Config, sync: Path, manifest: dict[str, Any], device: torch.device) -> Run:
+    """Make a run's folder, or open the one there, whose settings and shards must be these.
+
+    Raises InputError where a run of this name was started with others: the message names a setting that differs.
+    """
+    run = Run(folder)
+    if (folder / "config.json").exists():
+        theirs = dataclasses.asdict(run.config)
+        for name, value in dataclasses.asdict(config).items():
+            if theirs[name] != value:
+                raise InputError(
+                    f"run {run.name} was started with {name} {theirs[name]}, not {value}: give another run name,"
+                    " or the same settings to go on"
+                )
+        if run.facts.get("key") != manifest["key"]:
+            raise InputError(f"run {run.name} was started on the shards {run.sync}: give another run name, or those")
+        for part in folder.glob(f".*{SUFFIX}"):
+            part.unlink(missing_ok=True)
+        return run
+    folder.mkdir(parents=True, exist_ok=True)
+    run.note(
+        started=_now(),
+        command=shlex.join(["python", "-m", "trainer", *sys.argv[1:]]),
+        commit=_commit(),
+        digest=config.digest,
+        dataset=manifest["dataset"],
+        root=manifest["root"],
+        key=manifest["key"],
+        device=_device_name(device),
+        python=platform.python_version(),
+        packages={name: version for name in PACKAGES if (version := _version(name))},
+        finished=None,
+    )
+    write_json(folder / "config.json", {"sync": str(sync), "settings": dataclasses.asdict(config)})
+    return run
+
+
+def finish(run: Run) -> None:
+    """Mark the run as finished."""
+    run.note(finished=_now())
+
+
+def read_config(path: Path) -> tuple[Config, Path]:
+    """Settings and the folder of shards from a run's config.json; InputError if it is none."""
+    content = _read_json(path)
+    if not isinstance(content.get("settings"), dict):
+        raise InputError(f"{path}: is no run's config.json (it has no settings)")
+    return make_config("paper", content["settings"]), Path(content.get("sync", ""))
+
+
+def last_run(work: Path = WORK) -> Run:
+    """The run that was started or finished last; InputError if there is none."""
+    runs = sorted((work / "runs").glob("*/run.json"), key=lambda path: path.stat().st_mtime)
+    if not runs:
+        raise InputError(f"there is no run in {work / 'runs'}: train one first (make train)")
+    return Run(runs[-1].parent)
+
+
+def find_run(name: str, work: Path = WORK) -> Run:
+    """The run of this name; InputError that names those there are."""
+    run = Run(work / "runs" / name)
+    if not (run.folder / "config.json").exists():
+        there = ", ".join(sorted(path.parent.name for path in (work / "runs").glob("*/config.json"))) or "none"
+        raise InputError(f"there is no run {name} in {work / 'runs'} (there: {there})")
+    return run
+
+
+def last_sync(dataset: str | None = None, work: Path = WORK) -> Path:
+    """The folder of shards that was finished last, of this dataset or of any; InputError if there is none."""
+    finished = []
+    for path in (work / "sync").glob("*/manifest.json"):
+        manifest = _read_json(path)
+        if manifest.get("finished") and dataset in (None, manifest.get("dataset")):
+            finished.append((manifest["finished"], path.parent))
+    if not finished:
+        what = f"of {dataset} " if dataset else ""
+        again = f" DATASET={dataset}" if dataset else ""
+        raise InputError(f"there are no finished shards {what}in {work / 'sync'}: make them first (make sync{again})")
+    return max(finished)[1]
+
+
+def write_lines(path: Path, lines: list[str]) -> None:
+    """Write lines of text, whole or not at all."""
+    with replacing(path) as part:
+        part.write_text("".join(line + "\n" for line in lines), encoding="utf-8")
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise InputError(f"{path}: no such file") from error
+    except (ValueError, OSError) as error:
+        raise InputError(f"{path}: cannot be read as JSON ({error})") from error
+    if not isinstance(content, dict):
+        raise InputError(f"{path}: holds no settings")
+    return content
+
+
+def _now() -> str:
+    return datetime.now(timezone.utc).isoformat(timespec="seconds")
+
+
+def _commit() -> str | None:
+    """The commit of this code, with a + where the tree has changes; None outside a repository."""
+    here = Path(__file__).parent
+    try:
+        commit = subprocess.run(
+            ["git", "rev-parse", "--short=12", "HEAD"], cwd=here, capture_output=True, text=True, check=True
+        )
+        status = subprocess.run(
+            ["git", "status", "--porcelain", "--untracked-files=no"],
+            cwd=here,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return commit.stdout.strip() + ("+" if status.stdout.strip() else "")
+
+
+def _version(name: str) -> str | None:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _device_name(device: torch.device) -> str:
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"CPU {platform.processor() or platform.machine()}, {torch.get_num_threads()} threads"
