@@ -1,0 +1,126 @@
+# Sync-Person-Cloud: `make` prints what there is to make.
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-print-directory
+
+PYTHON ?= python3
+VENV   := .venv
+PY     := $(VENV)/bin/python
+EXTRAS ?= test
+
+# A variable that is set becomes an option: $(call option,--seed,SEED)
+option = $(if $($(2)),$(1) "$($(2))")
+
+.PHONY: help
+help: ## this list
+	@echo "Targets:"
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' Makefile
+	@echo "Variables, as in \`make sync DATASET=prcc DATA_ROOT=folder\`:"
+	@awk -F '#: ' '/^#: / {print "  " $$2}' Makefile
+#: DATASET           walkers (built in), prcc, ltcc, ...; by default the one last synced, else walkers
+#: DATA_ROOT         folder the data set was unpacked in; work/datasets/<DATASET> by default
+#: RUN               name of a training run; by default the last one, or a name made from its settings
+#: PRESET            settings to train with: paper or walkers; by default the data set's own
+#: CONFIG            config.json of a run, to train with the same settings again
+#: S                 redrawn versions of each photo: 4 by default
+#: TEMPLATES         folder of people in the clothes to redraw in; by default chosen from the photos themselves
+#: WEIGHTS           the PISE generator's checkpoint; for walkers one is built in
+#: BACKBONE_WEIGHTS  what the encoder starts from: imagenet, none, or a file
+#: DEVICE            cpu, cuda or cuda:N; by default a GPU if there is one
+#: GPUS              processes of one training, a GPU each (or on a CPU, for a trial)
+#: JOBS              processes that redraw or render; by default a choice that fits the machine
+#: CLUSTER           address of a Dask scheduler that redraws, tcp://host:8786
+#: SEED              seed of everything that is drawn: 0 by default
+#: EXTRAS            optional parts to install, comma-separated: annotate,cluster,log,timm,...
+#: ARGS              any other option of the command behind a target; ARGS=--help lists them
+
+$(VENV)/.installed: setup.cfg pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
+		{ echo "error: Python 3.10 or later is needed: give one as PYTHON=..." >&2; exit 2; }
+	@echo "setting up $(VENV) (once; the deep-learning libraries are some gigabytes)"
+	@test -x $(PY) || $(PYTHON) -m venv $(VENV)
+	@$(PY) -m pip install --quiet --disable-pip-version-check -e ".[test,$(EXTRAS)]"
+	@touch $@
+
+.PHONY: setup
+setup: $(VENV)/.installed ## install into .venv; every other target does it when needed
+
+.PHONY: demo
+demo: setup ## the whole way on the built-in benchmark, in minutes: render, sync, train, eval
+	@$(PY) -m data walkers
+	@$(PY) -m pipeline sync --dataset walkers
+	@$(PY) -m pipeline preview --dataset walkers
+	@$(PY) -m trainer train --dataset walkers --run demo
+	@$(PY) -m trainer eval --run demo
+
+.PHONY: walkers
+walkers: setup ## render the built-in benchmark of people who change clothes
+	@$(PY) -m data walkers $(call option,--data-root,DATA_ROOT) $(call option,--seed,SEED) $(call option,--jobs,JOBS) $(ARGS)
+
+.PHONY: check
+check: setup ## say what a data set holds, compare with the published counts, open every photo
+	@$(PY) -m data check $(call option,--dataset,DATASET) $(call option,--data-root,DATA_ROOT) $(call option,--jobs,JOBS) $(ARGS)
+
+.PHONY: sync
+sync: setup ## redraw every training photo in S other outfits, once, into shards
+	@$(PY) -m pipeline sync $(call option,--dataset,DATASET) $(call option,--data-root,DATA_ROOT) \
+		$(call option,--versions,S) $(call option,--templates,TEMPLATES) $(call option,--weights,WEIGHTS) \
+		$(call option,--device,DEVICE) $(call option,--jobs,JOBS) $(call option,--cluster,CLUSTER) \
+		$(call option,--seed,SEED) $(ARGS)
+
+.PHONY: preview
+preview: setup ## contact sheets and figures of the shards, as pictures and one page
+	@$(PY) -m pipeline preview $(call option,--dataset,DATASET) $(ARGS)
+
+.PHONY: verify
+verify: setup ## read every shard again and compare it with its checksums and its photos
+	@$(PY) -m pipeline verify $(call option,--dataset,DATASET) $(ARGS)
+
+.PHONY: train
+train: setup ## train an encoder on the shards; again, to go on where it stopped
+	@$(if $(GPUS),$(PY) -m torch.distributed.run --standalone --nproc-per-node $(GPUS) -m trainer,$(PY) -m trainer) train \
+		$(call option,--dataset,DATASET) $(call option,--run,RUN) $(call option,--preset,PRESET) \
+		$(call option,--config,CONFIG) $(call option,--backbone-weights,BACKBONE_WEIGHTS) $(call option,--versions,S) \
+		$(call option,--device,DEVICE) $(call option,--seed,SEED) $(ARGS)
+
+.PHONY: eval
+eval: setup ## rank the benchmark's galleries with a run's encoder: CMC, mAP, mINP
+	@$(PY) -m trainer eval $(call option,--run,RUN) $(call option,--dataset,DATASET) \
+		$(call option,--data-root,DATA_ROOT) $(call option,--device,DEVICE) $(ARGS)
+
+.PHONY: pise
+pise: setup ## fit a small generator to rendered people who are in no benchmark
+	@$(PY) -m pipeline pise $(call option,--dataset,DATASET) $(call option,--device,DEVICE) $(call option,--seed,SEED) \
+		$(call option,--jobs,JOBS) $(ARGS)
+
+.PHONY: worth
+worth: setup ## what redrawing is worth on walkers: baseline, generator and ideal redrawing, several seeds
+	@$(PY) -m data walkers
+	@$(PY) -m pipeline sync --dataset walkers
+	@$(PY) -m pipeline sync --dataset walkers --painter ideal
+	@$(PY) -m trainer worth $(ARGS)
+
+.PHONY: bench bench-sync bench-clustering bench-train bench-ranking
+bench: bench-sync bench-clustering bench-train bench-ranking ## every ratio of speed and memory
+bench-sync: setup ## redrawing against the published way
+	@$(PY) -m pipeline.bench_sync $(ARGS)
+bench-clustering: setup ## pseudo labels against the dense way and against the bare neighbour search
+	@$(PY) -m trainer.bench_clustering $(ARGS)
+bench-train: setup ## loader and step against plain ones
+	@$(PY) -m trainer.bench_train $(ARGS)
+bench-ranking: setup ## ranking against a loop over queries
+	@$(PY) -m trainer.bench_ranking $(ARGS)
+
+.PHONY: lint
+lint: setup ## style and types
+	@$(PY) -m ruff check .
+	@$(PY) -m ruff format --check .
+	@$(PY) -m mypy
+
+.PHONY: test
+test: setup ## every test; ARGS="-m 'not slow'" leaves the long ones out
+	@$(PY) -m pytest -q $(ARGS)
+
+.PHONY: clean
+clean: ## remove .venv and caches; work/ stays
+	rm -rf $(VENV) *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
