@@ -8,9 +8,8 @@ from scipy import sparse
 from torch import Tensor
 
 from data.errors import InputError, RunError
-from trainer import jaccard
+from trainer import jaccard, neighbours
 from trainer.dbscan import dbscan
-from trainer.neighbours import nearest_neighbours, on_exact_steps
 
 
 def jaccard_similarity(features: Tensor | np.ndarray, k1: int = 30, k2: int = 6) -> sparse.csr_array:
@@ -57,11 +56,11 @@ def pseudo_labels(
 def _graph(features: Tensor | np.ndarray, k1: int, k2: int, farthest: float) -> sparse.csr_array:
     if k1 < 1 or k2 < 1:
         raise InputError(f"k1 is {k1} and k2 is {k2}: choose 1 or more")
-    exact = on_exact_steps(_checked(torch.as_tensor(features).detach()))
+    exact = neighbours.on_exact_steps(_checked(torch.as_tensor(features).detach()))
     if not len(exact):
         return sparse.csr_array((0, 0), dtype=np.float32)
-    neighbours = nearest_neighbours(exact, min(k1, len(exact))).numpy()
-    return jaccard.graph(exact, neighbours, k1, k2, farthest)
+    nearest = neighbours.nearest_neighbours(exact, min(k1, len(exact))).numpy()
+    return jaccard.graph(exact, nearest, k1, k2, farthest)
 
 
 def _checked(features: Tensor) -> Tensor:

@@ -119,8 +119,9 @@ def _seconds(features: Tensor) -> float:
 def _search(features: Tensor, form: _Format, left: Tensor, k: int, found: Tensor) -> Tensor:
     """Write the neighbours of the photos `left`, and return those of them without a certificate."""
     uncertain = []
+    block = torch.empty(min(ROWS, len(left)), len(features), dtype=form.features.dtype, device=features.device)
     for rows in _blocks(left, len(features)):
-        candidates, least = _select(form.features[rows] @ form.features.T, k + SPARE)
+        candidates, least = _select(torch.mm(form.features[rows], form.features.T, out=block[: len(rows)]), k + SPARE)
         exact = similarities(features, rows.repeat_interleave(k + SPARE), candidates.ravel()).view_as(candidates)
         neighbours, exact = _ranked(rows, candidates, exact, k)
         found[rows.cpu()] = neighbours.cpu()
