@@ -1,0 +1,122 @@
+"""Fitting a generator: exact examples, a loss that falls, and a run that goes on where it was stopped."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from data.annotation import CLOTHING_REGIONS
+from data.errors import Interrupted, RunError
+from pipeline.pise import Generator, load_generator, training
+from pipeline.pise.pairs import Batch, Scenes, render_scenes
+from pipeline.pise.training import PiseSettings, learning_rate, redraw, train_generator
+
+TINY = PiseSettings(
+    width=4, height=32, picture_width=16, scenes=6, steps=6, batch=4, adversarial_from=2, discriminator_width=4
+)
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="module")
+def scenes() -> Scenes:
+    return render_scenes(TINY.scenes, TINY.seed, TINY.height, TINY.picture_width, jobs=1)
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+def test_source_and_target_are_one_person_in_two_outfits(scenes: Scenes) -> None:
+    batch = scenes.batch(np.arange(6), person=0, outfit=0)
+    covered = batch.source_parsing[:, CLOTHING_REGIONS] + batch.target_parsing[:, CLOTHING_REGIONS]
+    clothes = covered.amax(1, keepdim=True).bool().expand_as(batch.source)
+    difference = (batch.source - batch.target).abs()
+    assert difference[clothes].mean() > 5 * difference[~clothes].mean()
+    back = scenes.batch(np.arange(6), person=0, outfit=1)
+    torch.testing.assert_close(back.source, batch.target)
+    torch.testing.assert_close(back.pose, batch.pose)
+
+
+def test_every_other_scene_keeps_the_cut_of_the_clothes(scenes: Scenes) -> None:
+    same = (scenes.parsings[:, :, 0] == scenes.parsings[:, :, 1]).all(axis=(1, 2, 3))
+    assert same[1::2].all()
+    assert not same[0::2].all()
+
+
+def test_scenes_do_not_depend_on_the_number_of_processes(scenes: Scenes) -> None:
+    again = render_scenes(TINY.scenes, TINY.seed, TINY.height, TINY.picture_width, jobs=2)
+    np.testing.assert_array_equal(again.images, scenes.images)
+
+
+def test_only_the_clothes_come_from_the_template(scenes: Scenes) -> None:
+    torch.manual_seed(0)
+    generator = Generator(4).eval()
+    batch = scenes.batch(np.arange(6), person=0, outfit=0)
+    undressed = batch.template_parsing.clone()
+    undressed[:, CLOTHING_REGIONS] = 0
+    undressed[:, 0] = 1 - undressed[:, 1:].sum(1)
+    other = replace(batch, template=-batch.template)
+    with torch.no_grad():
+        assert not torch.allclose(redraw(generator, batch), redraw(generator, other))
+        nothing_to_wear = replace(batch, template_parsing=undressed)
+        other = replace(nothing_to_wear, template=-batch.template)
+        torch.testing.assert_close(redraw(generator, nothing_to_wear), redraw(generator, other))
+
+
+def test_an_interrupted_run_ends_as_an_uninterrupted_one(
+    scenes: Scenes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = train_generator(lambda: scenes, TINY, tmp_path / "whole", CPU, every=2)
+    draw = training.draw_batch
+
+    def interrupted(some: Scenes, settings: PiseSettings, step: int, device: torch.device) -> Batch:
+        if step == 3:
+            raise KeyboardInterrupt
+        return draw(some, settings, step, device)
+
+    monkeypatch.setattr(training, "draw_batch", interrupted)
+    with pytest.raises(Interrupted, match="step 3 of 6"):
+        train_generator(lambda: scenes, TINY, tmp_path / "parts", CPU, every=2)
+    monkeypatch.setattr(training, "draw_batch", draw)
+    parts = train_generator(lambda: scenes, TINY, tmp_path / "parts", CPU, every=2)
+    expected, resumed = load_generator(whole).state_dict(), load_generator(parts).state_dict()
+    assert expected.keys() == resumed.keys()
+    assert all(torch.equal(expected[name], resumed[name]) for name in expected)
+
+
+def test_the_loss_falls_and_is_written_down(scenes: Scenes, tmp_path: Path) -> None:
+    settings = replace(TINY, steps=60, learning_rate=3e-3, adversarial_from=50)
+    train_generator(lambda: scenes, settings, tmp_path, CPU, every=20)
+    lines = [json.loads(line) for line in (tmp_path / training.LOG).read_text().splitlines()]
+    assert [line["step"] for line in lines] == [20, 40, 60]
+    assert lines[-1]["l1"] < 0.9 * lines[0]["l1"]
+    assert "discriminator" in lines[-1]
+    with Image.open(tmp_path / training.SHEET) as sheet:
+        assert sheet.size == (2 * 4 * 4 * 16, 2 * 32)
+
+
+def test_other_settings_do_not_go_on_from_a_checkpoint(scenes: Scenes, tmp_path: Path) -> None:
+    train_generator(lambda: scenes, TINY, tmp_path, CPU)
+    with pytest.raises(RunError, match="other settings"):
+        train_generator(lambda: scenes, replace(TINY, seed=1), tmp_path, CPU)
+
+
+def test_a_loss_that_is_not_finite_stops(scenes: Scenes, tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="not finite at step"):
+        train_generator(lambda: scenes, replace(TINY, learning_rate=1e38), tmp_path, CPU)
+
+
+def test_the_learning_rate_warms_up_and_falls() -> None:
+    settings = PiseSettings(steps=1000)
+    rates = [learning_rate(settings, step) for step in range(1000)]
+    assert rates.index(max(rates)) == 199
+    assert rates[-1] == pytest.approx(0.02 * settings.learning_rate, rel=0.01)
