@@ -1,6 +1,7 @@
 """Shards: HDF5 files of groups, a group being a photo and its redrawn versions.
 
-A store is a folder of `shard-00000.h5 ...` and a `manifest.json`, which is marked finished when every shard is there.
+A store is a folder of `shard-00000.h5 ...` and a `manifest.json`, whose `finished` is the time when the last shard was
+made, null before.
 Photos are numbered through all shards in their order. A shard holds
 
     images         uint8 (n, 1+S, H, W, 3)  the photo first; one chunk a group, so that a group is one read
@@ -236,6 +237,22 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     if version != FORMAT:
         raise InputError(f"{path}: format {version}, but this program reads {FORMAT}: repeat `make sync`")
     return dict(manifest)
+
+
+def newest_store(work: Path, dataset: str | None = None) -> Path:
+    """The store in the folder `work` that was finished or asked for last. Raises InputError if there is none."""
+    found = []
+    for path in work.glob(f"*/{MANIFEST}"):
+        try:
+            manifest = read_manifest(path.parent)
+        except InputError:
+            continue  # of another version, or torn: no reason not to use those that are whole
+        if manifest["finished"] and dataset in (None, manifest["dataset"]):
+            found.append((path.stat().st_mtime_ns, path.parent))
+    if not found:
+        of = f"of {dataset} " if dataset else ""
+        raise InputError(f"{work}: no finished sync {of}there: make one with `make sync`")
+    return max(found)[1]
 
 
 def read_status(path: Path, key: str) -> ShardStatus:

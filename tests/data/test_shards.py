@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from data.atomic import replacing, write_json
 from data.errors import InputError
-from data.shards import SyncStore, read_status, verify, writing_shard
+from data.shards import SyncStore, newest_store, read_status, verify, writing_shard
 
 SIZE = (8, 4)
 VERSIONS = 2
@@ -27,7 +27,9 @@ KEY = "0123abcd"
 NAMES = ("plain.jpg", "two words.jpg", "größe/衣.jpg", "line\nbreak.jpg", os.fsdecode(b"not-utf8-\xff.jpg"))
 
 
-def make_store(folder: Path, sizes: tuple[int, ...] = (3, 0, 4), finished: bool = True) -> np.ndarray:
+def make_store(
+    folder: Path, sizes: tuple[int, ...] = (3, 0, 4), finished: str | None = "2026-01-01T00:00:00+00:00"
+) -> np.ndarray:
     """A store of random groups in shards of these sizes; the groups are given back."""
     random = np.random.default_rng(0)
     groups = random.integers(0, 256, (sum(sizes), 1 + VERSIONS, *SIZE, 3), dtype=np.uint8)
@@ -178,11 +180,25 @@ def test_a_folder_that_is_no_store(tmp_path: Path) -> None:
 
 
 def test_an_unfinished_store_is_refused(tmp_path: Path) -> None:
-    make_store(tmp_path, finished=False)
+    make_store(tmp_path, finished=None)
     with pytest.raises(InputError, match="not finished"):
         SyncStore(tmp_path)
     with pytest.raises(InputError, match="not finished"):
         list(verify(tmp_path))
+
+
+def test_the_newest_store(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="make one"):
+        newest_store(tmp_path)
+    for time, name in enumerate(("b", "a", "c", "torn")):
+        make_store(tmp_path / name, (1,), finished=None if name == "c" else "now")
+        os.utime(tmp_path / name / "manifest.json", (time, time))
+    (tmp_path / "torn" / "manifest.json").write_text("{")
+    assert newest_store(tmp_path) == newest_store(tmp_path, "d") == tmp_path / "a"
+    os.utime(tmp_path / "b" / "manifest.json")
+    assert newest_store(tmp_path) == tmp_path / "b"
+    with pytest.raises(InputError, match="of other there"):
+        newest_store(tmp_path, "other")
 
 
 def test_missing_and_foreign_shards(tmp_path: Path) -> None:
@@ -244,7 +260,7 @@ def test_photos_changed_since_are_found(tmp_path: Path) -> None:
     entry = {"name": "shard-00000.h5", "photos": 1}
     write_json(
         tmp_path / "manifest.json",
-        {"format": 1, "key": KEY, "finished": True, "versions": VERSIONS, "size": SIZE, "shards": [entry]},
+        {"format": 1, "key": KEY, "finished": "now", "versions": VERSIONS, "size": SIZE, "shards": [entry]},
     )
     assert list(verify(tmp_path, root)) == [("shard-00000.h5", None)]
     (root / "a.jpg").write_bytes(b"other")
