@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 
 import torch
@@ -25,19 +26,29 @@ class Dresser:
         generator: of the texture-transfer kind.
         templates: codes (S, 9, 4C) and present (S, 8), the same for every photo.
         regions: labels of the regions to exchange.
+        dtype: what to paint in. Style and layout are found in float32 all the same: they are needed only once a photo,
+            and the layout in bfloat16 costs 12 dB against 3 dB for all the painting.
 
     Raises:
         InputError: the generator is of the pose-transfer kind.
     """
 
-    def __init__(self, generator: Generator, templates: Templates, regions: Sequence[int] = CLOTHING_REGIONS) -> None:
+    def __init__(
+        self,
+        generator: Generator,
+        templates: Templates,
+        regions: Sequence[int] = CLOTHING_REGIONS,
+        dtype: torch.dtype = torch.float32,
+    ) -> None:
         if generator.kind != TEXTURE_TRANSFER:
             raise InputError(
                 f"the weights are of the {generator.kind} kind: clothes need a {TEXTURE_TRANSFER} generator"
             )
         self.generator = generator
+        self.painter = generator if dtype == torch.float32 else copy.deepcopy(generator).to(dtype)
         self.templates = templates
         self.regions = list(regions)
+        self.dtype = dtype
 
     @torch.inference_mode()
     def dress(
@@ -55,12 +66,12 @@ class Dresser:
                 given at the start.
 
         Returns:
-            (B, S, 3, H, W) in [-1, 1].
+            float32 (B, S, 3, H, W) in [-1, 1].
         """
         codes, present = self.generator.style(image, parsing)
         layout = self.generator.layout(image, pose, parsing, parsing)
-        outfits = exchange(codes, present, templates or self.templates, self.regions)
-        return self.generator.paint(layout, parsing, *outfits)
+        codes, present = exchange(codes, present, templates or self.templates, self.regions)
+        return self.painter.paint(layout.to(self.dtype), parsing, codes.to(self.dtype), present).float()
 
 
 def exchange(

@@ -21,10 +21,10 @@ class EncoderBlock(nn.Module):
         hidden = hidden or outputs
         self.model = nn.Sequential(
             instance_norm(inputs, learned),
-            nn.LeakyReLU(slope),
+            nn.LeakyReLU(slope, inplace=True),
             nn.Conv2d(inputs, hidden, 4, stride=2, padding=1),
             instance_norm(hidden, learned),
-            nn.LeakyReLU(slope),
+            nn.LeakyReLU(slope, inplace=True),
             nn.Conv2d(hidden, outputs, 3, padding=1),
         )
 
@@ -43,10 +43,10 @@ class DecoderBlock(nn.Module):
         hidden = hidden or outputs
         self.model = nn.Sequential(
             instance_norm(inputs, learned),
-            nn.LeakyReLU(slope),
+            nn.LeakyReLU(slope, inplace=True),
             nn.Conv2d(inputs, hidden, 3, padding=1),
             instance_norm(hidden, learned),
-            nn.LeakyReLU(slope),
+            nn.LeakyReLU(slope, inplace=True),
             nn.ConvTranspose2d(hidden, outputs, 3, stride=2, padding=1, output_padding=1),
         )
         self.shortcut = nn.Sequential(
@@ -55,7 +55,7 @@ class DecoderBlock(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """See the class."""
-        return self.model(x) + self.shortcut(x)
+        return self.model(x).add_(self.shortcut(x))
 
 
 class ResidualBlock(nn.Module):
@@ -65,16 +65,16 @@ class ResidualBlock(nn.Module):
         super().__init__()
         self.model = nn.Sequential(
             instance_norm(channels),
-            nn.LeakyReLU(0.1),
+            nn.LeakyReLU(0.1, inplace=True),
             nn.Conv2d(channels, channels, 3, padding=1),
             instance_norm(channels),
-            nn.LeakyReLU(0.1),
+            nn.LeakyReLU(0.1, inplace=True),
             nn.Conv2d(channels, channels, 3, padding=1),
         )
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """See the class."""
-        return x + self.model(x)
+        return self.model(x).add_(x)
 
 
 class GatedConvolution(nn.Module):
@@ -99,7 +99,7 @@ class OutputHead(nn.Module):
         super().__init__()
         self.model = nn.Sequential(
             instance_norm(inputs, learned),
-            nn.LeakyReLU(slope),
+            nn.LeakyReLU(slope, inplace=True),
             nn.ReflectionPad2d(1),
             nn.Conv2d(inputs, outputs, 3),
             nn.Tanh(),

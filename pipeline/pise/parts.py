@@ -112,7 +112,7 @@ class RegionNorm(nn.Module):
             present: (B, S, 8); the ninth code stands in for the code of a region that is 0 here.
 
         Returns:
-            (B, S, 4C, h, w).
+            (B, S, 4C, h, w), channels-last in memory, which is how the convolutions after it are fastest.
         """
         channels, height, width = layout.shape[1:]
         region_codes = torch.where(present.unsqueeze(-1) != 0, codes[:, :, :REGIONS], codes[:, :, REGIONS:])

@@ -92,3 +92,14 @@ def test_templates_can_be_dealt_out_photo_by_photo(generator: Generator) -> None
 def test_a_pose_transfer_generator_is_refused() -> None:
     with pytest.raises(InputError, match="pose-transfer kind"):
         Dresser(Generator(4, "pose-transfer"), (torch.zeros(1, 9, 16), torch.ones(1, 8)))
+
+
+def test_painting_in_bfloat16_stays_near_float32(generator: Generator) -> None:
+    photo, template = people([PHOTO_LABELS], 1), people([PHOTO_LABELS], 2)
+    style = generator.style(template[0], template[2])
+    exact = Dresser(generator, style).dress(*photo)
+    half = Dresser(generator, style, dtype=torch.bfloat16).dress(*photo)
+    assert half.dtype == torch.float32
+    assert next(generator.parameters()).dtype == torch.float32
+    psnr = 10 * torch.log10(4 / (half - exact).square().mean())
+    assert 40 < psnr < 100
