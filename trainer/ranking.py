@@ -7,8 +7,10 @@ not depend on the gallery's order, and an encoder that maps everything to one po
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
+import numba
 import numpy as np
 import torch
 
@@ -17,6 +19,7 @@ from data.errors import InputError, RunError
 
 METRICS = ("cosine", "euclidean")
 _BLOCK_ELEMENTS = 1 << 24
+_CACHED = 4096  # distances that stay in the first cache while all of a query's matches are compared with them
 
 
 @dataclass(frozen=True)
@@ -56,7 +59,7 @@ def evaluate(distance: np.ndarray | torch.Tensor, query: Labels, gallery: Labels
 
     `setting` says which photos of the query's own person are removed from its ranking: "standard" those of the same
     camera, "clothing-change" those of the same camera or in the same clothes, "same-clothing" those of the same camera
-    or in other clothes. Works on the distance's device, in blocks. Raises InputError where no query has a match or the
+    or in other clothes. Blocks bound the memory. Raises InputError where no query has a match or the
     setting is unknown, RunError where a distance is not finite, ValueError where shapes do not agree.
     """
     if distance.shape != (len(query), len(gallery)):
@@ -101,26 +104,28 @@ def distance_blocks(query: torch.Tensor, gallery: torch.Tensor, metric: str = "c
 def rank_blocks(blocks: Iterable[torch.Tensor], query: Labels, gallery: Labels, setting: str) -> Ranking:
     """Rank by distances that come as (rows, G) blocks of consecutive queries; see `evaluate`."""
     same_person = _SamePerson(query, gallery, setting)
-    first, ap, inp = [], [], []
+    first, ap, inp = np.zeros(len(query), np.int64), np.zeros(len(query)), np.zeros(len(query))
+
+    def score(start: int, distance: np.ndarray) -> bool:
+        part = slice(start, start + len(distance))
+        return _score(distance, *same_person.pairs(part), first[part], ap[part], inp[part])
+
     start = 0
-    for block in blocks:
-        rows, columns, match = same_person.pairs(start, start + len(block))
-        start += len(block)
-        ranks, count = _match_ranks(block, rows, columns, match)
-        ranks, count = ranks[count > 0], count[count > 0]
-        order = np.arange(1, ranks.shape[1] + 1)
-        present = order <= count[:, None]
-        ap.append(np.where(present, order / ranks, 0).sum(1) / count)
-        inp.append(count / np.where(present, ranks, 0).max(1, initial=0))
-        first.append(ranks[:, 0] if ranks.size else np.empty(0, np.int64))
+    with ThreadPoolExecutor(torch.get_num_threads()) as pool:
+        for block in blocks:
+            block = block if block.dtype == torch.float64 else block.float()
+            parts = np.array_split(np.ascontiguousarray(block.cpu().numpy()), min(len(block), torch.get_num_threads()))
+            starts = start + np.cumsum([0] + [len(part) for part in parts[:-1]])
+            if not all(pool.map(score, starts, parts)):
+                raise RunError("a distance is not a finite number: the features are damaged, see the training's loss")
+            start += len(block)
     if start != len(query):
         raise ValueError(f"the blocks hold {start} queries, the labels {len(query)}")
-    ap_all, inp_all, first_all = np.concatenate(ap), np.concatenate(inp), np.concatenate(first)
-    used = len(ap_all)
-    if used == 0:
+    used = first > 0
+    if not used.any():
         raise InputError(f"no query has a match in the gallery in the {setting} setting: see the dataset's labels")
-    cmc = np.bincount(first_all - 1, minlength=len(gallery)).cumsum() / used
-    return Ranking(cmc, float(ap_all.mean()), float(inp_all.mean()), used)
+    cmc = np.bincount(first[used] - 1, minlength=len(gallery)).cumsum() / used.sum()
+    return Ranking(cmc, float(ap[used].mean()), float(inp[used].mean()), int(used.sum()))
 
 
 def chance(query: Labels, gallery: Labels, setting: str) -> tuple[float, float]:
@@ -129,9 +134,10 @@ def chance(query: Labels, gallery: Labels, setting: str) -> tuple[float, float]:
     With n photos left in a query's ranking and R matches among them, rank-1 is R / n and the expected average precision
     ((R - 1)(n - H_n) / (n - 1) + H_n) / n, where H_n is the n-th harmonic number. Queries without a match are left out.
     """
-    rows, _, match = _SamePerson(query, gallery, setting).pairs(0, len(query))
-    matches = np.bincount(rows[match], minlength=len(query))
-    left = len(gallery) - np.bincount(rows[~match], minlength=len(query))
+    begin, _, match = _SamePerson(query, gallery, setting).pairs(slice(0, len(query)))
+    row = np.repeat(np.arange(len(query)), np.diff(begin))
+    matches = np.bincount(row[match], minlength=len(query))
+    left = len(gallery) - np.bincount(row[~match], minlength=len(query))
     matches, left = matches[matches > 0], left[matches > 0]
     harmonic = np.concatenate([[0.0], np.cumsum(1 / np.arange(1, len(gallery) + 1))])[left]
     ap = ((matches - 1) * (left - harmonic) / np.maximum(left - 1, 1) + harmonic) / left
@@ -150,49 +156,72 @@ class _SamePerson:
         self._begin = np.searchsorted(people, query.person, "left")
         self._count = np.searchsorted(people, query.person, "right") - self._begin
 
-    def pairs(self, start: int, stop: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Return rows (from `start`), gallery columns and whether each is a match, for queries start to stop - 1."""
-        count = self._count[start:stop]
-        rows = np.repeat(np.arange(len(count)), count)
-        within = np.arange(len(rows)) - np.repeat(count.cumsum() - count, count)
-        columns = self._by_person[self._begin[start:stop][rows] + within]
-        same_camera = self._query.camera[start:stop][rows] == self._gallery.camera[columns]
-        same_clothes = self._query.clothes[start:stop][rows] == self._gallery.clothes[columns]
+    def pairs(self, queries: slice) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return, for n consecutive queries, where each one's photos begin (n + 1,), their columns, and which match."""
+        count = self._count[queries]
+        begin = np.concatenate([[0], count.cumsum()])
+        row = np.repeat(np.arange(len(count)), count)
+        column = self._by_person[self._begin[queries][row] + np.arange(len(row)) - begin[row]]
+        same_camera = self._query.camera[queries][row] == self._gallery.camera[column]
+        same_clothes = self._query.clothes[queries][row] == self._gallery.clothes[column]
         removed = {
             "standard": same_camera,
             "clothing-change": same_camera | same_clothes,
             "same-clothing": same_camera | ~same_clothes,
         }[self._setting]
-        return rows, columns, ~removed
+        return begin, column, ~removed
 
 
-def _match_ranks(
-    block: torch.Tensor, rows: np.ndarray, columns: np.ndarray, match: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return the ranks (from 1) of each query's matches, ascending, as int64 (rows, most matches), and their number.
+@numba.njit(nogil=True, cache=True)
+def _score(
+    distance: np.ndarray,
+    begin: np.ndarray,
+    column: np.ndarray,
+    match: np.ndarray,
+    first: np.ndarray,
+    ap: np.ndarray,
+    inp: np.ndarray,
+) -> bool:
+    """Write each query's rank of the first match (0 if it has none), average precision and inverse negative penalty.
 
-    Instead of sorting the gallery, each photo of another person is put between the few sorted matches it falls, and
-    the photos before each match are counted.
+    A match's rank needs no sorted gallery: it is one more than the photos before it, and counting those runs at the
+    speed of memory. Of the query's own person only matches count. Return whether all distances are finite.
     """
-    if not torch.isfinite(block).all():
-        raise RunError("a distance is not a finite number: the features are damaged, see the training's loss")
-    length = len(block)
-    count = np.bincount(rows[match], minlength=length)
-    width = int(count.max(initial=0))
-    position = torch.as_tensor(rows * block.shape[1] + columns, device=block.device)
-    own = torch.as_tensor(match, device=block.device)
-    slot = np.arange(match.sum()) - np.repeat(count.cumsum() - count, count) + rows[match] * width
+    infinite = 0
+    for i in range(len(distance)):
+        own = column[begin[i] : begin[i + 1]]
+        own_distances = distance[i][own]
+        limits = np.sort(own_distances[match[begin[i] : begin[i + 1]]])
+        ranks = np.arange(1, len(limits) + 1)
+        for m in range(len(limits)):
+            ranks[m] -= _count_up_to(own_distances, limits[m])
+        for start in range(0, distance.shape[1], _CACHED):
+            part = distance[i, start : start + _CACHED]
+            infinite += _count_not_finite(part)
+            for m in range(len(limits)):
+                ranks[m] += _count_up_to(part, limits[m])
+        if len(limits):
+            first[i] = ranks[0]
+            ap[i] = (np.arange(1, len(limits) + 1) / ranks).sum() / len(limits)
+            inp[i] = len(limits) / ranks[-1]
+    return infinite == 0
 
-    matches = block.new_full((length * width,), torch.inf)
-    matches[torch.as_tensor(slot, device=block.device)] = block.reshape(-1)[position[own]]
-    matches = matches.reshape(length, width).sort(dim=1).values
-    others = block.clone(memory_format=torch.contiguous_format)
-    others.view(-1)[position] = torch.inf
-    before = torch.searchsorted(matches, others, out_int32=True)
-    before += torch.arange(length, device=block.device, dtype=torch.int32)[:, None] * (width + 1)
-    nearer = torch.bincount(before.view(-1), minlength=length * (width + 1)).reshape(length, width + 1)
-    ranks = nearer[:, :width].cumsum(1) + torch.arange(1, width + 1, device=block.device)
-    return ranks.cpu().numpy(), count
+
+# Only loops over an index, with sums kept in 32 bits, become the vector instructions that make this fast.
+@numba.njit(cache=True)
+def _count_up_to(values: np.ndarray, limit: float) -> np.int32:
+    count = np.int32(0)
+    for i in range(len(values)):
+        count = np.int32(count + np.int32(values[i] <= limit))
+    return count
+
+
+@numba.njit(cache=True)
+def _count_not_finite(values: np.ndarray) -> np.int32:
+    count = np.int32(0)
+    for i in range(len(values)):
+        count = np.int32(count + np.int32(values[i] - values[i] != 0))
+    return count
 
 
 def _rows(gallery: int) -> int:
