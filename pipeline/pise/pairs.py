@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from joblib import Parallel, delayed
-from PIL import Image
+from torch.nn import functional
 from tqdm import tqdm
 
 from data.annotation import parsing_maps, pose_maps
@@ -34,6 +34,18 @@ class Batch:
     template_parsing: torch.Tensor
     target: torch.Tensor
     target_parsing: torch.Tensor
+
+    def halve(self) -> Batch:
+        """The same at half the size."""
+        pictures = (self.source, self.pose, self.template, self.target)
+        source, pose, template, target = (functional.avg_pool2d(picture, 2) for picture in pictures)
+        parsings = (self.source_parsing, self.template_parsing, self.target_parsing)
+        source_parsing, template_parsing, target_parsing = (parsing[..., ::2, ::2] for parsing in parsings)
+        return Batch(source, source_parsing, pose, template, template_parsing, target, target_parsing)
+
+    def to(self, device: torch.device) -> Batch:
+        """The same on a device."""
+        return Batch(*(tensor.to(device) for tensor in vars(self).values()))
 
 
 @dataclass(frozen=True)
@@ -69,7 +81,7 @@ def render_scenes(count: int, seed: int, height: int, width: int, jobs: int = -1
     """Render `count` scenes of people who are in no benchmark.
 
     In every other scene the second outfit keeps the first one's cut and differs in colour and pattern only, as when a
-    photo is redrawn without changing its parsing. Rendered at twice the size and shrunk, as photos are.
+    photo is redrawn without changing its parsing.
     """
     starts = range(0, count, _SCENES_A_TASK)
     done = Parallel(n_jobs=jobs, return_as="generator")(
@@ -95,10 +107,7 @@ def _render_some(
         for person in (0, 1):
             identity, shot = draw_identity(rng), draw_shot(rng, cameras[int(rng.integers(len(cameras)))])
             for wearing, outfit in enumerate(outfits):
-                pixels, annotation = render(identity, outfit, shot, 2 * height, 2 * width)
-                shrunk = Image.fromarray(pixels).resize((width, height), Image.Resampling.BILINEAR)
-                images[index, person, wearing] = np.asarray(shrunk)
-                annotation = annotation.resize(height, width)
+                images[index, person, wearing], annotation = render(identity, outfit, shot, height, width)
                 parsings[index, person, wearing] = annotation.parsing
                 joints[index, person] = annotation.joints
     return images, parsings, joints

@@ -13,6 +13,7 @@ from typing import Any, cast
 import numpy as np
 import torch
 from PIL import Image
+from torch import nn
 from torch.nn import functional
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm import tqdm
@@ -29,21 +30,27 @@ SHEET = "samples.png"
 WEIGHTS = "generator.safetensors"
 LOG = "metrics.jsonl"
 
+_ACROSS = 4  # examples in a row of the sheet
+
 
 @dataclass(frozen=True)
 class PiseSettings:
-    """How a generator is fitted: by L1, `clothes_weight` times as heavy on the clothes, and an adversarial loss."""
+    """How a generator is fitted: by L1, `clothes_weight` times as heavy on the clothes, and an adversarial loss.
+
+    The first `coarse_steps` are taken at half the size, where colours are learnt four times as fast; the discriminator
+    comes in after them.
+    """
 
     width: int = 16
-    height: int = 64
-    picture_width: int = 32
-    scenes: int = 8000
+    height: int = 128
+    picture_width: int = 64
+    scenes: int = 6000
     steps: int = 6000
-    batch: int = 16
+    coarse_steps: int = 2500
+    batch: int = 10
     learning_rate: float = 8e-4
-    clothes_weight: float = 2.0
+    clothes_weight: float = 3.0
     adversarial_weight: float = 0.02
-    adversarial_from: int = 1000  # step; the discriminator starts there too
     discriminator_width: int = 24
     average_decay: float = 0.998
     seed: int = 0
@@ -77,8 +84,9 @@ def train_generator(
     """
     folder.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(settings.seed)
-    generator = Generator(settings.width).to(device).to(memory_format=torch.channels_last)
-    discriminator = Discriminator(settings.discriminator_width).to(device).to(memory_format=torch.channels_last)
+    generator = Generator(settings.width).to(device)
+    _use_instance_norm(generator)
+    discriminator = Discriminator(settings.discriminator_width).to(device)
     average = AveragedModel(generator, multi_avg_fn=get_ema_multi_avg_fn(settings.average_decay), use_buffers=True)
     optimiser = torch.optim.Adam(generator.parameters(), settings.learning_rate, betas=(0.5, 0.99))
     opponent = torch.optim.Adam(discriminator.parameters(), settings.learning_rate, betas=(0.5, 0.99))
@@ -128,9 +136,8 @@ def draw_batch(scenes: Scenes, settings: PiseSettings, step: int, device: torch.
     """The batch of a step; it depends on the seed and the step alone, so that a resumed run sees the same ones."""
     rng = np.random.default_rng((settings.seed, step + 1))
     chosen = rng.choice(len(scenes), settings.batch, replace=settings.batch > len(scenes))
-    batch = scenes.batch(chosen, person=int(rng.integers(2)), outfit=int(rng.integers(2)))
-    moved = (tensor.to(device, memory_format=torch.channels_last) for tensor in vars(batch).values())
-    return Batch(*moved)
+    batch = scenes.batch(chosen, person=int(rng.integers(2)), outfit=int(rng.integers(2))).to(device)
+    return batch.halve() if 0 <= step < settings.coarse_steps else batch
 
 
 def write_samples(file: Path, generator: Generator, batch: Batch) -> None:
@@ -140,13 +147,12 @@ def write_samples(file: Path, generator: Generator, batch: Batch) -> None:
     with torch.no_grad():
         painted = redraw(generator, batch)
     generator.train(was_training)
-    columns = torch.stack([batch.source, batch.template, painted, batch.target], 1)[:12]
+    columns = torch.stack([batch.source, batch.template, painted, batch.target], 1)
+    columns = columns[: len(columns) // _ACROSS * _ACROSS]
     count, kinds, _, height, width = columns.shape
-    tiles = columns.reshape(count // 4, 4, kinds, 3, height, width).permute(0, 4, 1, 2, 5, 3)
-    sheet = tiles.reshape(count // 4 * height, 4 * kinds * width, 3).clamp(-1, 1)
-    Image.fromarray(((sheet + 1) * 127.5).round().byte().cpu().numpy()).resize(
-        (sheet.shape[1] * 2, sheet.shape[0] * 2), Image.Resampling.NEAREST
-    ).save(file)
+    tiles = columns.unflatten(0, (-1, _ACROSS)).permute(0, 4, 1, 2, 5, 3)
+    sheet = tiles.reshape(count // _ACROSS * height, _ACROSS * kinds * width, 3).clamp(-1, 1)
+    Image.fromarray(((sheet + 1) * 127.5).round().byte().cpu().numpy()).save(file)
 
 
 def _step(
@@ -159,14 +165,16 @@ def _step(
     step: int,
 ) -> dict[str, float]:
     """One step of both players (hinge loss: Lim and Ye 2017). Returns the losses' values."""
-    painted = redraw(generator, batch)
+    with torch.autocast(batch.source.device.type, torch.bfloat16):
+        painted = redraw(generator, batch)
+    painted = painted.float()
     error = (painted - batch.target).abs().mean(1)
     clothes = (batch.target_parsing[:, CLOTHING_REGIONS] + batch.source_parsing[:, CLOTHING_REGIONS]).amax(1)
     weight = 1 + (settings.clothes_weight - 1) * clothes
     distance = (error * weight).sum() / weight.sum()
     values = {"l1": error.detach().mean().item(), "clothes_l1": ((error * clothes).sum() / clothes.sum()).item()}
     loss = distance
-    adversarial = step >= settings.adversarial_from
+    adversarial = step >= settings.coarse_steps
     if adversarial:
         discriminator.requires_grad_(False)
         fooled = -discriminator(painted, batch.target_parsing).mean()
@@ -186,6 +194,15 @@ def _step(
         opponent.step()
         values["discriminator"] = verdict.item()
     return values
+
+
+def _use_instance_norm(module: nn.Module) -> None:
+    """Put InstanceNorm2d in the place of each GroupNorm: the same numbers and names, trained twice as fast on a CPU."""
+    for name, child in module.named_children():
+        if isinstance(child, nn.GroupNorm):
+            setattr(module, name, nn.InstanceNorm2d(child.num_channels, affine=child.affine))
+        else:
+            _use_instance_norm(child)
 
 
 def _save(file: Path, parts: dict[str, Any], settings: PiseSettings, step: int) -> None:

@@ -17,7 +17,7 @@ from pipeline.pise.pairs import Batch, Scenes, render_scenes
 from pipeline.pise.training import PiseSettings, learning_rate, redraw, train_generator
 
 TINY = PiseSettings(
-    width=4, height=32, picture_width=16, scenes=6, steps=6, batch=4, adversarial_from=2, discriminator_width=4
+    width=4, height=64, picture_width=32, scenes=6, steps=6, batch=4, coarse_steps=2, discriminator_width=4
 )
 CPU = torch.device("cpu")
 
@@ -94,14 +94,14 @@ def test_an_interrupted_run_ends_as_an_uninterrupted_one(
 
 
 def test_the_loss_falls_and_is_written_down(scenes: Scenes, tmp_path: Path) -> None:
-    settings = replace(TINY, steps=60, learning_rate=3e-3, adversarial_from=50)
+    settings = replace(TINY, steps=60, learning_rate=3e-3, coarse_steps=50)
     train_generator(lambda: scenes, settings, tmp_path, CPU, every=20)
     lines = [json.loads(line) for line in (tmp_path / training.LOG).read_text().splitlines()]
     assert [line["step"] for line in lines] == [20, 40, 60]
     assert lines[-1]["l1"] < 0.9 * lines[0]["l1"]
     assert "discriminator" in lines[-1]
     with Image.open(tmp_path / training.SHEET) as sheet:
-        assert sheet.size == (2 * 4 * 4 * 16, 2 * 32)
+        assert sheet.size == (4 * 4 * 32, 64)
 
 
 def test_other_settings_do_not_go_on_from_a_checkpoint(scenes: Scenes, tmp_path: Path) -> None:
