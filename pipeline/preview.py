@@ -1,0 +1,110 @@
+"""The preview: contact sheets of a store, with figures, on one HTML page."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from data.atomic import replacing
+from data.shards import SyncStore
+from pipeline import templates
+from pipeline.sheet import contact_sheet
+
+FOLDER = "preview"
+PAGE = "index.html"
+
+_STYLE = "body{font-family:sans-serif;margin:2em}img{max-width:100%}li{overflow-wrap:anywhere}"
+
+
+@dataclass(frozen=True)
+class Figures:
+    """A shard in figures: photos, how many show no person, mean movement of clothes and of the rest in grey levels."""
+
+    name: str
+    photos: int
+    alone: int
+    clothing: float
+    rest: float
+
+
+def preview(store: SyncStore, rows: int = 6, seed: int = 0) -> Path:
+    """Write a contact sheet of a few photos from each shard, and a page that shows all, into the store's `preview`.
+
+    On a sheet each row is a photo and its versions, under a strip of the templates where the store has some. Gives the
+    path of the page.
+    """
+    folder = store.path / FOLDER
+    folder.mkdir(exist_ok=True)
+    strip = _strip(store)
+    sections = []
+    for name, photos in tqdm(store.shards, "preview", delay=2, disable=None, unit=" shards"):
+        if not photos:
+            continue
+        drawn = np.sort(np.random.default_rng(seed).permutation(photos)[:rows])
+        labels = ["templates" if len(strip) else "", *map(str, drawn)]
+        titles = ["photo", *(f"version {number + 1}" for number in range(store.versions))]
+        sheet = contact_sheet([*strip, *store.groups(drawn)], labels[1 - len(strip) :], titles)
+        file = f"{Path(name).stem}.png"
+        with replacing(folder / file) as temporary:
+            sheet.save(temporary, format="PNG")
+        sources = [store.source(number) for number in drawn]
+        sections.append(_section(figures(store, name, photos), file, dict(zip(drawn.tolist(), sources, strict=True))))
+    with replacing(folder / PAGE) as temporary:
+        temporary.write_text(_page(store, sections), encoding="utf-8", errors="backslashreplace")
+    return folder / PAGE
+
+
+def figures(store: SyncStore, name: str, photos: range) -> Figures:
+    """The figures of one shard, from the numbers that the sync kept."""
+    redrawn = np.array([store.redrawn(number) for number in photos])
+    moved = np.stack([store.moved(number) for number in photos])[redrawn]
+    clothing, rest = (float(np.nanmean(column)) if np.isfinite(column).any() else float("nan") for column in moved.T)
+    return Figures(name, len(photos), int((~redrawn).sum()), clothing, rest)
+
+
+def line(figures: Figures) -> str:
+    """The figures in words."""
+    return (
+        f"{figures.name}: {figures.photos} photos, {figures.alone / figures.photos:.1%} without a person; "
+        f"clothes moved by {figures.clothing:.1f} grey levels of 255, the rest by {figures.rest:.1f}"
+    )
+
+
+def _strip(store: SyncStore) -> list[list[np.ndarray]]:
+    """A row with the templates, its first place empty so that each stands over its version; none if there are none."""
+    if not (store.path / templates.FILE).is_file():
+        return []
+    pictures = templates.load(store.path).pictures
+    return [[np.full_like(pictures[0], 255), *pictures]]
+
+
+def _section(figures: Figures, file: str, sources: dict[int, str]) -> str:
+    names = "".join(f"<li value={number}>{escape(source)}</li>" for number, source in sources.items())
+    return (
+        f"<section><h2>{escape(figures.name)}</h2><p>{escape(line(figures))}</p>"
+        f'<img src="{escape(file)}" alt="photos of {escape(figures.name)} and their versions" loading="lazy">'
+        f"<ol>{names}</ol></section>"
+    )
+
+
+def _page(store: SyncStore, sections: list[str]) -> str:
+    manifest = store.manifest
+    failures = "".join(f"<li>{escape(entry['path'])}: {escape(entry['reason'])}</li>" for entry in manifest["failures"])
+    title = escape(f"{manifest['dataset']}-{manifest['key']}")
+    without = len(store) - manifest["redrawn"]
+    height, width = store.size
+    summary = (
+        f"{len(store):,} photos of {height}x{width} pixels, each in {store.versions} versions; {without:,} without a "
+        f"person (their versions are copies); {len(manifest['failures']):,} could not be read."
+    )
+    return (
+        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title}</title><style>{_STYLE}</style>'
+        f"</head><body><h1>{title}</h1><p>{summary}</p>"
+        + (f"<ul>{failures}</ul>" if failures else "")
+        + "\n".join(sections)
+        + "</body></html>\n"
+    )

@@ -1,0 +1,43 @@
+"""A contact sheet: rows of pictures with a label beside each row and a title over each column."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageDraw
+
+_SHORTEST = 128
+_GAP = 4
+_LETTER = 7
+_LINE = 14
+
+
+def contact_sheet(
+    rows: Sequence[Sequence[npt.NDArray[np.uint8]] | npt.NDArray[np.uint8]],
+    labels: Sequence[str] = (),
+    titles: Sequence[str] = (),
+) -> Image.Image:
+    """Lay pictures, uint8 (H, W, 3) all of one size, in rows of any lengths; small ones are enlarged by a whole factor.
+
+    `labels` stand left of the rows, `titles` over the columns.
+    """
+    height, width = rows[0][0].shape[:2]
+    factor = max(1, -(-_SHORTEST // height))
+    height, width = height * factor, width * factor
+    left = _LETTER * max((len(label) for label in labels), default=0) + _GAP
+    top = _LINE + _GAP if titles else _GAP
+    columns = max(len(row) for row in rows)
+    sheet = Image.new("RGB", (left + columns * (width + _GAP), top + len(rows) * (height + _GAP)), "white")
+    draw = ImageDraw.Draw(sheet)
+    for column, title in enumerate(titles):
+        draw.text((left + column * (width + _GAP), _GAP), title, fill="black")
+    for number, row in enumerate(rows):
+        y = top + number * (height + _GAP)
+        if number < len(labels):
+            draw.text((_GAP, y), labels[number], fill="black")
+        for column, picture in enumerate(row):
+            enlarged = np.repeat(np.repeat(picture, factor, 0), factor, 1)
+            sheet.paste(Image.fromarray(enlarged), (left + column * (width + _GAP), y))
+    return sheet
