@@ -18,12 +18,14 @@ def main() -> None:
 
 
 @main.command("check")
-@click.option("--dataset", required=True, type=click.Choice(names()), help="which data set it is")
-@click.option("--data-root", required=True, type=click.Path(path_type=Path), help="the folder it was unpacked in")
+@click.option(
+    "--dataset", default="walkers", type=click.Choice(names()), show_default=True, help="which data set it is"
+)
+@click.option("--data-root", type=click.Path(path_type=Path), help="its folder; by default work/datasets/<dataset>")
 @click.option("--jobs", type=click.IntRange(1), default=os.cpu_count() or 1, help="processes; by default one a core")
-def check_dataset(dataset: str, data_root: Path, jobs: int) -> None:
+def check_dataset(dataset: str, data_root: Path | None, jobs: int) -> None:
     """Say what a data set holds, where it differs from what was published, and which photos cannot be read."""
-    benchmark = open_benchmark(dataset, data_root)
+    benchmark = open_benchmark(dataset, data_root or Path("work/datasets") / dataset)
     click.echo(f"{benchmark.name} in {benchmark.root}")
     click.echo(check.format_summary(benchmark))
     for warning in check.warnings(benchmark):

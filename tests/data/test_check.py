@@ -77,6 +77,8 @@ def test_the_command_says_what_there_is_and_what_is_wrong(prcc: Path) -> None:
     assert "A_cropped_rgb001.jpg: this is not a picture in a known format" in bad.output
     assert bad.output.endswith("error: 1 of 15 photos cannot be read (named above)\n")
 
-    nowhere = CliRunner().invoke(main, ["check", "--dataset", "prcc", "--data-root", str(prcc / "nowhere")])
+    with CliRunner().isolated_filesystem(prcc):
+        nowhere = CliRunner().invoke(main, ["check", "--dataset", "prcc"])
     assert nowhere.exit_code == 2
+    assert nowhere.output.startswith("error: work/datasets/prcc is not a folder: give the folder PRCC was unpacked in")
     assert nowhere.output.count("\n") == 1
