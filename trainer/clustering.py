@@ -68,7 +68,7 @@ def _checked(features: Tensor) -> Tensor:
     if features.ndim != 2 or not features.is_floating_point():
         kind = f"{features.dtype} of shape {tuple(features.shape)}"
         raise InputError(f"features are {kind}: give one vector of floating-point numbers a photo, (N, d)")
-    length = torch.linalg.vector_norm(features, dim=1, dtype=torch.float32)
+    length = torch.linalg.vector_norm(features, dim=1).float()
     if not length.isfinite().all():
         wrong = (~length.isfinite()).nonzero().ravel()
         raise RunError(

@@ -10,7 +10,7 @@ import torch
 from scipy import sparse
 from torch import Tensor
 
-from trainer.neighbours import similarities
+from trainer.neighbours import similarities, take_threads
 
 UNIT = 1 << 30  # weights become whole multiples of 1 / UNIT, whose sums do not depend on the order of adding
 BLOCK = 1 << 22  # pairs held at a time while minima are summed
@@ -86,9 +86,8 @@ def _overlap(weights: sparse.csr_array, farthest: float) -> sparse.csr_array:
         place = np.concatenate([[0], most[start:stop].cumsum()])
         column, value = np.empty(place[-1], np.int32), np.empty(place[-1], np.float32)
         count = np.empty(stop - start, np.int64)
-        _sum_minima(
-            *by_row, *by_column, start, place, column, value, count, np.float32(farthest), torch.get_num_threads()
-        )
+        threads = take_threads(int(place[-1]))
+        _sum_minima(*by_row, *by_column, start, place, column, value, count, np.float32(farthest), threads)
         filled = np.arange(count.sum()) + np.repeat(place[:-1] - (count.cumsum() - count), count)
         rows.append(np.repeat(np.arange(start, stop, dtype=np.int32), count))
         columns.append(column[filled])

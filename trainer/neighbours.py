@@ -11,6 +11,7 @@ certificate. Photos without one are searched again in the next finer format, and
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -27,11 +28,12 @@ SPARE = 32  # candidates beyond k: seldom too few for a certificate, and cheap t
 GROUP = 16  # similarities that stand for one another in the first pass of the selection
 ROWS = 512  # photos searched at a time
 BLOCK = 1 << 26  # similarities held at a time, at most
+OPERATIONS = 1 << 22  # what a thread must have to do to be worth waking
 
 
 def on_exact_steps(features: Tensor) -> Tensor:
     """Round features (N, d), of numbers in [-1, 1], to float32 multiples of 2^-26."""
-    return (features.float() / STEP).round_().mul_(STEP)
+    return (features.float() / STEP).round_().mul_(STEP).contiguous()
 
 
 def similarities(features: Tensor, row: Tensor, column: Tensor) -> Tensor:
@@ -48,7 +50,8 @@ def similarities(features: Tensor, row: Tensor, column: Tensor) -> Tensor:
     """
     if features.device.type == "cpu":
         product = torch.empty(len(row), dtype=torch.float64)
-        _dot(features.numpy(), row.numpy(), column.numpy(), product.numpy(), torch.get_num_threads())
+        threads = take_threads(len(row) * features.shape[1])
+        _dot(features.numpy(), row.numpy(), column.numpy(), product.numpy(), threads)
         return product
     product = torch.empty(len(row), dtype=torch.float64, device=features.device)
     step = max(1, BLOCK // (4 * features.shape[1]))
@@ -56,6 +59,18 @@ def similarities(features: Tensor, row: Tensor, column: Tensor) -> Tensor:
         part = slice(start, start + step)
         product[part] = (features[row[part]].double() * features[column[part]].double()).sum(dim=1)
     return product
+
+
+def take_threads(operations: int) -> int:
+    """Have compiled code run on as many threads as torch does, fewer for little work, and return how many."""
+    threads = min(torch.get_num_threads(), _most_threads(), 1 + operations // OPERATIONS)
+    numba.set_num_threads(threads)
+    return threads
+
+
+@functools.cache
+def _most_threads() -> int:
+    return int(numba.get_num_threads())
 
 
 def nearest_neighbours(features: Tensor, k: int) -> Tensor:
