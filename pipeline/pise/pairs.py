@@ -77,17 +77,17 @@ class Scenes:
         return Batch(*source, pose, *template, *target)
 
 
-def render_scenes(count: int, seed: int, height: int, width: int, jobs: int = -1) -> Scenes:
-    """Render `count` scenes of people who are in no benchmark.
+def render_scenes(scenes: range, seed: int, height: int, width: int, jobs: int = -1) -> Scenes:
+    """Render scenes of people who are in no benchmark; another number, other people.
 
     In every other scene the second outfit keeps the first one's cut and differs in colour and pattern only, as when a
     photo is redrawn without changing its parsing.
     """
-    starts = range(0, count, _SCENES_A_TASK)
+    tasks = [scenes[start : start + _SCENES_A_TASK] for start in range(0, len(scenes), _SCENES_A_TASK)]
     done = Parallel(n_jobs=jobs, return_as="generator")(
-        delayed(_render_some)(range(start, min(start + _SCENES_A_TASK, count)), seed, height, width) for start in starts
+        delayed(_render_some)(task, seed, height, width) for task in tasks
     )
-    parts = list(tqdm(done, desc="rendering scenes", total=len(starts), disable=None))
+    parts = list(tqdm(done, desc="rendering scenes", total=len(tasks), disable=None))
     images, parsings, joints = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
     return Scenes(images, parsings, joints)
 

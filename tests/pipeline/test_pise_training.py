@@ -13,6 +13,7 @@ from PIL import Image
 from data.annotation import CLOTHING_REGIONS
 from data.errors import Interrupted, RunError
 from pipeline.pise import Generator, load_generator, training
+from pipeline.pise.fidelity import measure_fidelity
 from pipeline.pise.pairs import Batch, Scenes, render_scenes
 from pipeline.pise.training import PiseSettings, learning_rate, redraw, train_generator
 
@@ -24,7 +25,7 @@ CPU = torch.device("cpu")
 
 @pytest.fixture(scope="module")
 def scenes() -> Scenes:
-    return render_scenes(TINY.scenes, TINY.seed, TINY.height, TINY.picture_width, jobs=1)
+    return render_scenes(range(TINY.scenes), TINY.seed, TINY.height, TINY.picture_width, jobs=1)
 
 
 @pytest.fixture(autouse=True)
@@ -53,7 +54,7 @@ def test_every_other_scene_keeps_the_cut_of_the_clothes(scenes: Scenes) -> None:
 
 
 def test_scenes_do_not_depend_on_the_number_of_processes(scenes: Scenes) -> None:
-    again = render_scenes(TINY.scenes, TINY.seed, TINY.height, TINY.picture_width, jobs=2)
+    again = render_scenes(range(TINY.scenes), TINY.seed, TINY.height, TINY.picture_width, jobs=2)
     np.testing.assert_array_equal(again.images, scenes.images)
 
 
@@ -120,3 +121,28 @@ def test_the_learning_rate_warms_up_and_falls() -> None:
     rates = [learning_rate(settings, step) for step in range(1000)]
     assert rates.index(max(rates)) == 199
     assert rates[-1] == pytest.approx(0.02 * settings.learning_rate, rel=0.01)
+
+
+class Parrot(Generator):
+    """Stands in for a generator that is perfect, or that changes nothing."""
+
+    def __init__(self, answers: Scenes, truthful: bool) -> None:
+        super().__init__(4)
+        self.answers, self.truthful, self.calls = answers, truthful, 0
+
+    def paint(self, layout: torch.Tensor, *_: torch.Tensor) -> torch.Tensor:  # type: ignore[override]
+        person, outfit = divmod(self.calls, 2)
+        self.calls += 1
+        batch = self.answers.batch(np.arange(len(self.answers)), person, outfit)
+        return batch.target if self.truthful else batch.source
+
+
+def test_fidelity_tells_a_perfect_generator_from_one_that_changes_nothing(scenes: Scenes) -> None:
+    perfect = measure_fidelity(Parrot(scenes, truthful=True), scenes, CPU)
+    idle = measure_fidelity(Parrot(scenes, truthful=False), scenes, CPU)
+    assert perfect.pictures == idle.pictures == 4 * len(scenes)
+    assert (perfect.clothes_to_new, perfect.nearer_to_new) == (0, 1)
+    assert perfect.clothes_to_old == pytest.approx(perfect.clothes_between)
+    assert (idle.clothes_to_old, idle.rest_to_source, idle.nearer_to_new) == (0, 0, 0)
+    assert idle.clothes_to_new == pytest.approx(idle.clothes_between)
+    assert perfect.body_to_source < 0.2 * perfect.clothes_between
