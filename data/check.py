@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import signal
 from collections.abc import Sequence
 from pathlib import Path
 
-import joblib
 from tqdm import tqdm
 
 from data.benchmark import Benchmark
@@ -63,12 +64,18 @@ def damaged_photos(paths: Sequence[Path], jobs: int) -> list[str]:
     """Open every photo, in `jobs` processes with a progress bar; return a line for each that cannot be read."""
     batches = [paths[start : start + _BATCH] for start in range(0, len(paths), _BATCH)]
     found = []
-    done = joblib.Parallel(n_jobs=jobs, return_as="generator")(joblib.delayed(_damaged)(batch) for batch in batches)
-    with tqdm(total=len(paths), desc="opening", unit=" photos", disable=None) as progress:
-        for batch, lines in zip(batches, done, strict=True):
+    bar = tqdm(total=len(paths), desc="opening", unit=" photos", disable=None)
+    # Leaving the pool ends its processes at once, after an interrupt too.
+    with bar as progress, multiprocessing.Pool(jobs, _leave_signals_to_the_parent) as pool:
+        for batch, lines in zip(batches, pool.imap(_damaged, batches), strict=True):
             found += lines
             progress.update(len(batch))
     return found
+
+
+def _leave_signals_to_the_parent() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def _damaged(paths: Sequence[Path]) -> list[str]:

@@ -1,11 +1,17 @@
 from __future__ import annotations
 
 import dataclasses
+import os
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from PIL import Image
 
 from data import open_benchmark
 from data.__main__ import main
@@ -64,7 +70,7 @@ def test_damaged_photos_are_listed_in_order_whatever_the_processes(prcc: Path, j
     assert found[1].startswith(f"{photos[3]}: the picture cannot be read")
 
 
-def test_the_command_says_what_there_is_and_what_is_wrong(prcc: Path) -> None:
+def test_the_command_says_what_there_is_and_what_is_wrong(prcc: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     arguments = ["check", "--dataset", "walkers", "--data-root", str(prcc), "--jobs", "1"]
     good = CliRunner().invoke(main, arguments)
     assert good.exit_code == 0
@@ -77,8 +83,30 @@ def test_the_command_says_what_there_is_and_what_is_wrong(prcc: Path) -> None:
     assert "A_cropped_rgb001.jpg: this is not a picture in a known format" in bad.output
     assert bad.output.endswith("error: 1 of 15 photos cannot be read (named above)\n")
 
-    with CliRunner().isolated_filesystem(prcc):
-        nowhere = CliRunner().invoke(main, ["check", "--dataset", "prcc"])
+    monkeypatch.chdir(prcc)
+    nowhere = CliRunner().invoke(main, ["check", "--dataset", "prcc"])
     assert nowhere.exit_code == 2
     assert nowhere.output.startswith("error: work/datasets/prcc is not a folder: give the folder PRCC was unpacked in")
     assert nowhere.output.count("\n") == 1
+
+
+@pytest.mark.slow
+def test_an_interrupt_ends_the_check_and_its_processes(tmp_path: Path) -> None:
+    Image.new("L", (7000, 9000)).save(tmp_path / "0.png")
+    for number in range(1, 80):
+        (tmp_path / f"{number}.png").hardlink_to(tmp_path / "0.png")
+    rows = [f"{number}.png,somebody,{'query' if number % 2 else 'gallery'}" for number in range(80)]
+    (tmp_path / "big.csv").write_text("\n".join(["path,person,split", *rows]))
+    command = [sys.executable, "-m", "data", "check", "--dataset", "csv", "--data-root", str(tmp_path), "--jobs", "2"]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    ) as check:
+        assert check.stdout is not None
+        while not check.stdout.readline().startswith("standard: ranked"):
+            assert check.poll() is None
+        time.sleep(0.5)
+        check.send_signal(signal.SIGTERM)
+        _, errors = check.communicate(timeout=60)
+    assert (check.returncode, errors) == (130, "interrupted: repeat the same command to go on\n")
+    with pytest.raises(ProcessLookupError):
+        os.killpg(check.pid, 0)
