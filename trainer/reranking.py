@@ -14,16 +14,17 @@ def reranked_blocks(
     query: torch.Tensor,
     gallery: torch.Tensor,
     *,
-    k1: int = 20,
+    k1: int = 21,
     k2: int = 6,
     weight: float = 0.3,
     distance: str = "cosine",
 ) -> Iterator[torch.Tensor]:
     """Yield (rows, G) blocks of (1 - weight) Jaccard distance + weight * distance, the paper's eq. 12.
 
-    query, gallery: float (Q, d) and (G, d). Neighbours are sought among all Q + G photos by cosine, and weighted by
-    exp(-|x - y|^2) of features of unit length, as `trainer.clustering` does; the authors' program divides the
-    distances by their largest first. The Jaccard distance of most pairs is 1, so only the others are kept.
+    query, gallery: float (Q, d) and (G, d). Neighbours are sought among all Q + G photos by cosine: k1 of them, the
+    photo itself counted, for its reciprocal set (the paper's 20 and itself) and k2 for the mean of their encodings.
+    They are weighted by exp(-|x - y|^2) of features of unit length, as `trainer.clustering` does; the authors' program
+    divides the distances by their largest first. Most pairs have a Jaccard distance of 1, and only the others are kept.
     """
     unit = torch.nn.functional.normalize(torch.cat([query, gallery]).float())
     similarity = jaccard_similarity(unit, k1, k2)[: len(query), len(query) :]
