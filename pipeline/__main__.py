@@ -21,7 +21,8 @@ from pipeline import sync as syncing
 from pipeline import templates as clothing
 from pipeline.annotate import Annotator, StoredAnnotations
 from pipeline.canvas import PADDINGS, Canvas
-from pipeline.painter import PRECISIONS, PisePainter
+from pipeline.ideal import IdealPainter
+from pipeline.painter import PRECISIONS, Painter, PisePainter
 from pipeline.preview import figures, line
 from pipeline.preview import preview as make_preview
 
@@ -72,6 +73,14 @@ def planning(command: Callable[..., None]) -> Callable[..., None]:
     )
     @click.option("--device", default="", help="cpu, cuda or cuda:N; by default a GPU if there is one")
     @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="of the choice of templates")
+    @click.option(
+        "--painter",
+        "kind",
+        type=click.Choice(["pise", "ideal"]),
+        default="pise",
+        show_default=True,
+        help="ideal renders walkers anew in the clothes that the generator would paint",
+    )
     @functools.wraps(command)
     def planned(
         dataset: str | None,
@@ -88,6 +97,7 @@ def planning(command: Callable[..., None]) -> Callable[..., None]:
         precision: str,
         device: str,
         seed: int,
+        kind: str,
         **others: Any,
     ) -> None:
         dataset = dataset or _last_dataset()
@@ -105,8 +115,9 @@ def planning(command: Callable[..., None]) -> Callable[..., None]:
             precision=precision,
             device=_device(device),
         )
+        chosen: Painter = IdealPainter(painter) if kind == "ideal" else painter
         photos = [record.path for record in benchmark.train]
-        command(job=syncing.plan(dataset, benchmark.root, photos, painter, WORK / "sync"), **others)
+        command(job=syncing.plan(dataset, benchmark.root, photos, chosen, WORK / "sync"), **others)
 
     return planned
 

@@ -77,7 +77,7 @@ class PisePainter:
         versions: S.
         size: (height, width) of the store.
         canvas: what the generator paints on; None for the one its weights were made for (256x256 with edge padding for
-            the published width of 64, else the store's size).
+            the published width of 64, else what its checkpoint says, or the store's size).
         regions: labels of the regions to exchange.
         keep: keep face, hair, skin and background as the photo's own pixels.
         precision: "float32" or "bfloat16".
@@ -111,7 +111,8 @@ class PisePainter:
             raise InputError(
                 f"{weights}: weights of the {generator.kind} kind: clothes need the {TEXTURE_TRANSFER} ones"
             )
-        self.canvas = canvas or (PUBLISHED_CANVAS if generator.width == PUBLISHED_WIDTH else Canvas(*size))
+        own = Canvas(*(generator.size or size))
+        self.canvas = canvas or (PUBLISHED_CANVAS if generator.width == PUBLISHED_WIDTH else own)
         self.folder: Path | None = None
 
     @functools.cached_property

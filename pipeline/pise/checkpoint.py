@@ -69,7 +69,7 @@ def load_generator(checkpoint: str | os.PathLike[str], device: str | torch.devic
 
 
 def save_generator(generator: Generator, path: str | os.PathLike[str]) -> None:
-    """Write a generator as safetensors: weights in half precision, vectors in float32; kind and width in the header.
+    """Write a generator as safetensors: weights in half precision, vectors in float32; the header says the rest.
 
     Parametrisations (spectral norm while training) are folded into plain weights. The file appears whole or not at all.
     """
@@ -82,6 +82,9 @@ def save_generator(generator: Generator, path: str | os.PathLike[str]) -> None:
         name: (value.half() if value.dim() > 1 else value).detach().cpu().contiguous() for name, value in state.items()
     }
     metadata = {"format": FORMAT, "kind": generator.kind, "width": str(generator.width)}
+    if generator.size is not None:
+        metadata["size"] = "{}x{}".format(*generator.size)
+    metadata["recuts"] = str(generator.recuts)
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f"{path.name}.tmp{os.getpid()}")
@@ -118,11 +121,15 @@ def _empty_generator(path: Path, metadata: dict[str, str]) -> Generator:
     if metadata["format"] != FORMAT:
         raise InputError(f"{path}: format {metadata['format']}, this version reads {FORMAT}: update, or train it anew")
     kind, width = metadata.get("kind", ""), metadata.get("width", "")
+    size = re.fullmatch(r"(\d+)x(\d+)", metadata.get("size", ""))
     if kind not in KINDS or not width.isdecimal() or not int(width):
         raise InputError(
             f"{path}: header says kind {kind!r}, width {width!r}; wanted {' or '.join(KINDS)} and a number"
         )
-    return _on_meta(int(width), kind)
+    generator = _on_meta(int(width), kind)
+    generator.size = (int(size[1]), int(size[2])) if size else None
+    generator.recuts = metadata.get("recuts") == "True"
+    return generator
 
 
 def _published(path: Path, tensors: dict[str, torch.Tensor]) -> tuple[Generator, dict[str, torch.Tensor]]:

@@ -24,14 +24,24 @@ class Generator(nn.Module):
     Args:
         width: base channels; 64 in the published checkpoints.
         kind: "texture-transfer" (changes clothes) or "pose-transfer" (changes the pose).
+        size: (height, width) of the pictures that it is fitted to; None where that is not recorded.
+        recuts: whether it is fitted to paint into a parsing whose clothes have another cut than the source's.
     """
 
-    def __init__(self, width: int = 64, kind: str = TEXTURE_TRANSFER) -> None:
+    def __init__(
+        self,
+        width: int = 64,
+        kind: str = TEXTURE_TRANSFER,
+        size: tuple[int, int] | None = None,
+        recuts: bool = False,
+    ) -> None:
         super().__init__()
         if kind not in KINDS:
             raise ValueError(f"kind is {kind!r}: choose one of {', '.join(KINDS)}")
         self.width = width
         self.kind = kind
+        self.size = size
+        self.recuts = recuts
         self.style_encoder = StyleEncoder(width)
         self.layout_encoder = LayoutEncoder(width)
         self.region_norm = RegionNorm(width)

@@ -84,7 +84,7 @@ def train_generator(
     """
     folder.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(settings.seed)
-    generator = Generator(settings.width).to(device)
+    generator = Generator(settings.width, size=(settings.height, settings.picture_width), recuts=True).to(device)
     _use_instance_norm(generator)
     discriminator = Discriminator(settings.discriminator_width).to(device)
     average = AveragedModel(generator, multi_avg_fn=get_ema_multi_avg_fn(settings.average_decay), use_buffers=True)

@@ -228,7 +228,7 @@ def test_our_own_checkpoint_comes_back(kind: str, tmp_path: Path) -> None:
             again.state_dict()[name], value, rtol=0 if exact else 1e-3, atol=0 if exact else 1e-6
         )
     with safetensors.safe_open(path, "pt") as file:
-        assert file.metadata() == {"format": "1", "kind": kind, "width": "4"}
+        assert file.metadata() == {"format": "1", "kind": kind, "width": "4", "recuts": "False"}
     stored = safetensors.torch.load_file(path)
     assert {value.dtype for value in stored.values() if value.dim() > 1} == {torch.float16}
 
@@ -307,3 +307,9 @@ def test_no_code_of_a_file_is_run(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="not a readable checkpoint"):
         load_generator(path)
     assert not (tmp_path / "sprung").exists()
+
+
+def test_what_a_generator_was_fitted_to_comes_back(tmp_path: Path) -> None:
+    save_generator(Generator(4, size=(128, 64), recuts=True), tmp_path / "fitted.safetensors")
+    again = load_generator(tmp_path / "fitted.safetensors")
+    assert (again.size, again.recuts) == ((128, 64), True)
