@@ -1,0 +1,96 @@
+"""The whole way through the commands a user types: walkers, sync, preview, train, eval, and a trainer that is blind."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from data.errors import InputError
+from data.shards import SyncStore, newest_store
+from data.walkers.benchmark import Recipe, write_walkers
+
+pytestmark = pytest.mark.slow
+
+SMALL = Recipe(train_people=6, val_people=2, test_people=4, train_photos=4, test_photos=2)
+SHORT = ["--epochs", "2", "--iterations", "3", "--batch-clusters", "3", "--batch-photos", "2", "--k1", "8"]
+
+
+def run(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-m", *words], cwd=folder, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("study")
+    write_walkers(folder / "work" / "datasets" / "walkers", SMALL, jobs=1)
+    for words in (
+        ["pipeline", "sync", "--dataset", "walkers", "--jobs", "1"],
+        ["trainer", "train", "--run", "first", *SHORT],
+        ["trainer", "eval"],
+    ):
+        done = run(folder, *words)
+        assert done.returncode == 0, done.stderr
+    return folder
+
+
+def test_sync_fills_a_store_with_the_built_in_generator(folder: Path) -> None:
+    store = SyncStore(newest_store(folder / "work" / "sync"))
+    assert len(store) == 6 * 3 * 4
+    assert store.group(0).shape == (5, 64, 32, 3)
+    assert all(store.redrawn(row) for row in range(len(store)))
+
+
+def test_results_name_their_protocol(folder: Path) -> None:
+    rows = json.loads((folder / "work" / "runs" / "first" / "results.json").read_text())
+    protocols = {(row["setting"], row["shots"]) for row in rows}
+    settings = ("clothing-change", "same-clothing")
+    assert protocols == {(setting, shots) for setting in settings for shots in ("single-shot", "multi-shot")}
+    assert {"R1", "mAP", "mINP"} <= {row["metric"] for row in rows}
+    assert all(0 <= row["value"] <= 100 for row in rows)
+    assert all(row["chance"] > 0 for row in rows if row["metric"] == "R1")
+
+
+def test_a_second_time_nothing_is_done_again(folder: Path) -> None:
+    assert "nothing to do" in run(folder, "pipeline", "sync").stdout
+    assert "is finished" in run(folder, "trainer", "train", "--run", "first").stdout
+
+
+def test_training_does_not_see_who_is_who(folder: Path) -> None:
+    """The people's folders are renamed, so that every label is another; the learnt weights stay the same bits."""
+    data_root = folder / "work" / "datasets" / "walkers"
+    train = data_root / "rgb" / "train"
+    people = sorted(train.iterdir())
+    hidden = [person.rename(person.with_name(f"{person.name}.was")) for person in people]
+    for number, person in enumerate(reversed(hidden)):
+        person.rename(train / f"{900 + number}")
+    done = run(folder, "trainer", "train", "--run", "blind", *SHORT)
+    assert done.returncode == 0, done.stderr
+    newest = [max((folder / "work" / "runs" / name).glob("checkpoint-*.pt")) for name in ("first", "blind")]
+    first, blind = (torch.load(path, weights_only=True)["encoder"] for path in newest)
+    assert all(torch.equal(first[name], blind[name]) for name in first)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["pipeline", "sync", "--dataset", "prcc", "--data-root", "nowhere"], "nowhere"),
+        (["pipeline", "sync", "--dataset", "walkers", "--weights", "nowhere.pth"], "nowhere.pth"),
+        (["trainer", "eval", "--run", "nobody"], "nobody"),
+        (["trainer", "train", "--sync", "nowhere"], "nowhere"),
+        (["data", "check", "--dataset", "prcc", "--data-root", "nowhere"], "nowhere"),
+    ],
+)
+def test_a_users_mistake_is_one_line_that_names_it(folder: Path, words: list[str], said: str) -> None:
+    done = run(folder, *words)
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_an_empty_folder_of_shards_says_what_to_make(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="make sync"):
+        newest_store(tmp_path)
