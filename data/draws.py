@@ -6,6 +6,7 @@ import json
 import random
 from pathlib import Path
 
+from data.atomic import write_json
 from data.benchmark import Benchmark, Setting
 from data.errors import InputError
 
@@ -36,7 +37,7 @@ def save_draws(path: Path, benchmark: Benchmark) -> None:
         for name, setting in benchmark.settings.items()
         if "single-shot" in setting.shots
     }
-    path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    write_json(path, content)
 
 
 def load_draws(path: Path, benchmark: Benchmark) -> dict[str, tuple[Draw, ...]]:

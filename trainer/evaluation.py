@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -11,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from data.atomic import write_json
 from data.benchmark import Benchmark, Setting
 from data.draws import Draw, draw_galleries
 from data.errors import InputError, RunError
@@ -146,13 +146,7 @@ def write_results(path: Path, results: Sequence[Result]) -> None:
         for result in results
         for score in result.scores
     ]
-    partial = path.with_name(path.name + ".partial")
-    with partial.open("w", encoding="utf-8") as file:
-        json.dump(rows, file, indent=1)
-        file.write("\n")
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
+    write_json(path, rows)
 
 
 def read_results(path: Path) -> tuple[Result, ...]:
