@@ -44,8 +44,9 @@ class Ranking:
     """How well true matches are ranked, all as fractions in [0, 1], means over the queries that have a match.
 
     cmc: float64 (G,), at k-1 the share of queries with a match among the first k. mean_ap: mean over queries of the
-    mean precision at each match (no interpolation). mean_inp: mean of matches / rank of the last match (Ye et al. 2021,
-    "Deep Learning for Person Re-identification", eq. 6). used: how many queries had a match; the others are left out.
+    mean precision at each match (no interpolation). mean_inp: mean of matches / rank of the last match (mINP of Ye et
+    al., "Deep Learning for Person Re-identification: A Survey and Outlook", TPAMI 2021). used: how many queries had a
+    match; the others are left out.
     """
 
     cmc: np.ndarray
@@ -59,8 +60,8 @@ def evaluate(distance: np.ndarray | torch.Tensor, query: Labels, gallery: Labels
 
     `setting` says which photos of the query's own person are removed from its ranking: "standard" those of the same
     camera, "clothing-change" those of the same camera or in the same clothes, "same-clothing" those of the same camera
-    or in other clothes. Blocks bound the memory. Raises InputError where no query has a match or the
-    setting is unknown, RunError where a distance is not finite, ValueError where shapes do not agree.
+    or in other clothes. Raises InputError where no query has a match or the setting is unknown, RunError where a
+    distance is not finite, ValueError where shapes do not agree.
     """
     if distance.shape != (len(query), len(gallery)):
         raise ValueError(f"distance is {tuple(distance.shape)}, labels say {(len(query), len(gallery))}")
@@ -94,11 +95,11 @@ def distance_blocks(query: torch.Tensor, gallery: torch.Tensor, metric: str = "c
     if metric == "cosine":
         query, gallery = torch.nn.functional.normalize(query), torch.nn.functional.normalize(gallery)
     for block in query.split(_rows(len(gallery))):
-        yield (
-            torch.addmm(block.new_ones(1), block, gallery.T, alpha=-1)
-            if metric == "cosine"
-            else torch.cdist(block, gallery)
-        )
+        if metric == "cosine":
+            distance = torch.addmm(block.new_ones(1), block, gallery.T, alpha=-1)
+        else:
+            distance = torch.cdist(block, gallery)
+        yield distance
 
 
 def rank_blocks(blocks: Iterable[torch.Tensor], query: Labels, gallery: Labels, setting: str) -> Ranking:
@@ -110,11 +111,11 @@ def rank_blocks(blocks: Iterable[torch.Tensor], query: Labels, gallery: Labels, 
         part = slice(start, start + len(distance))
         return _score(distance, *same_person.pairs(part), first[part], ap[part], inp[part])
 
-    start = 0
-    with ThreadPoolExecutor(torch.get_num_threads()) as pool:
+    start, threads = 0, torch.get_num_threads()
+    with ThreadPoolExecutor(threads) as pool:
         for block in blocks:
             block = block if block.dtype == torch.float64 else block.float()
-            parts = np.array_split(np.ascontiguousarray(block.cpu().numpy()), min(len(block), torch.get_num_threads()))
+            parts = np.array_split(np.ascontiguousarray(block.cpu().numpy()), max(1, min(len(block), threads)))
             starts = start + np.cumsum([0] + [len(part) for part in parts[:-1]])
             if not all(pool.map(score, starts, parts)):
                 raise RunError("a distance is not a finite number: the features are damaged, see the training's loss")
