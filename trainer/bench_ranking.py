@@ -27,7 +27,10 @@ def main(queries: int, gallery: int, dimension: int, sample: int, repeats: int) 
     random = np.random.default_rng(0)
     query_labels, gallery_labels = _labels(random, queries), _labels(random, gallery)
     click.echo(f"{queries:,} x {gallery:,}, {dimension}-d features, {torch.get_num_threads()} threads")
-    _compare(random.random((sample, gallery), dtype=np.float32), query_labels[:sample], gallery_labels, repeats)
+    # Without equal distances, which a sorting loop resolves by chance.
+    distance = random.permuted(np.tile(np.arange(gallery, dtype=np.float32), (sample, 1)), axis=1)
+    _compare(distance, query_labels[:sample], gallery_labels, repeats)
+    del distance
 
     generator = torch.Generator().manual_seed(0)
     query_features = torch.randn(queries, dimension, generator=generator)
