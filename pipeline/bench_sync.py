@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import copy
-import json
+import ctypes
+import math
 import statistics
+import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -18,6 +20,7 @@ from torch.nn import functional
 from tqdm import tqdm
 
 from data.annotation import CLOTHING_REGIONS, JOINTS, REGIONS, parsing_maps, pose_maps
+from data.atomic import write_json
 from pipeline.dress import Dresser
 from pipeline.pise import Generator
 
@@ -211,12 +214,16 @@ def _wait(device: str) -> None:
 
 
 def _peak_mib(redraw: Callable[[], torch.Tensor], device: str) -> float:
-    """Most memory that one call uses above what was in use before; on a CPU as Linux counts resident pages."""
+    """Most memory that one call uses above what was in use before; on a CPU as Linux counts pages, else unknown."""
     if device == "cuda":
         before = torch.cuda.memory_allocated()
         torch.cuda.reset_peak_memory_stats()
         redraw()
         return (torch.cuda.max_memory_allocated() - before) / 2**20
+    if sys.platform != "linux":
+        return math.nan
+    # What was freed but kept for re-use would hide as much of the peak; writing 5 resets the high-water mark (proc(5)).
+    ctypes.CDLL(None).malloc_trim(0)
     Path("/proc/self/clear_refs").write_text("5")
     before = _status_kib("VmRSS")
     redraw()
@@ -254,7 +261,7 @@ def main(
         click.echo(f"{figure.way:24}{speed}{figure.peak_mib:10.0f}{figure.largest_difference:10.1e}{figure.psnr:9.1f}")
     if output:
         output.parent.mkdir(parents=True, exist_ok=True)
-        output.write_text(json.dumps([asdict(figure) for figure in figures], indent=1) + "\n")
+        write_json(output, [asdict(figure) for figure in figures])
 
 
 if __name__ == "__main__":

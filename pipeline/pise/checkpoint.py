@@ -13,6 +13,7 @@ import torch
 from torch import nn
 from torch.nn.utils import parametrize
 
+from data.atomic import replacing
 from data.errors import InputError
 from pipeline.pise.generator import KINDS, POSE_TRANSFER, TEXTURE_TRANSFER, Generator
 from pipeline.pise.parts import REGIONS
@@ -87,14 +88,8 @@ def save_generator(generator: Generator, path: str | os.PathLike[str]) -> None:
     metadata["recuts"] = str(generator.recuts)
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f"{path.name}.tmp{os.getpid()}")
-    try:
+    with replacing(path) as unfinished:
         safetensors.torch.save_file(state, unfinished, metadata)
-        with unfinished.open("rb+") as file:
-            os.fsync(file.fileno())
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
 
 
 def _read(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
