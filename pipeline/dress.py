@@ -16,7 +16,7 @@ Templates = tuple[torch.Tensor, torch.Tensor]
 
 
 class Dresser:
-    """Paints photos in the clothes of templates, the rest of the person and the shape of the clothes kept.
+    """Paints photos in the clothes of templates, the rest of the person kept, and the shape of the clothes if wished.
 
     The codes of the exchanged regions are the template's, all others the photo's. Where a template lacks a region that
     the photo has (bare legs, or a dress and no trousers), the photo's own code stays: that garment is not changed. A
@@ -52,11 +52,17 @@ class Dresser:
 
     @torch.inference_mode()
     def dress(
-        self, image: torch.Tensor, pose: torch.Tensor, parsing: torch.Tensor, templates: Templates | None = None
+        self,
+        image: torch.Tensor,
+        pose: torch.Tensor,
+        parsing: torch.Tensor,
+        templates: Templates | None = None,
+        target_parsing: torch.Tensor | None = None,
     ) -> torch.Tensor:
         """Paint each photo in S outfits.
 
-        Style and layout are found once a photo; its S pictures are painted in one batch.
+        Style and layout are found once a photo; its S pictures are painted in one batch. With `target_parsing` there is
+        a layout for each picture, and a region that only the template has is painted in the template's code.
 
         Args:
             image: (B, 3, H, W) in [-1, 1], H and W multiples of 16.
@@ -64,18 +70,37 @@ class Dresser:
             parsing: (B, 8, H, W), one-hot.
             templates: other templates for each photo, codes (B, S, 9, 4C) and present (B, S, 8), in place of those
                 given at the start.
+            target_parsing: (B, S, 8, H, W), one-hot, what each picture is painted into (`pipeline.cut` makes it) in
+                place of the photo's own parsing.
 
         Returns:
             float32 (B, S, 3, H, W) in [-1, 1].
+
+        Raises:
+            ValueError: `target_parsing` is not of S versions.
         """
         codes, present = self.generator.style(image, parsing)
-        layout = self.generator.layout(image, pose, parsing, parsing)
-        codes, present = exchange(codes, present, templates or self.templates, self.regions)
-        return self.painter.paint(layout.to(self.dtype), parsing, codes.to(self.dtype), present).float()
+        recut = target_parsing is not None
+        codes, present = exchange(codes, present, templates or self.templates, self.regions, added=recut)
+        if target_parsing is None:
+            layout = self.generator.layout(image, pose, parsing, parsing)
+            return self.painter.paint(layout.to(self.dtype), parsing, codes.to(self.dtype), present).float()
+        versions = codes.shape[1]
+        if target_parsing.shape[1] != versions:
+            raise ValueError(f"target parsings of {target_parsing.shape[1]} versions for {versions} templates")
+        target = target_parsing.flatten(0, 1)
+        image, pose, parsing = (part.repeat_interleave(versions, 0) for part in (image, pose, parsing))
+        layout = self.generator.layout(image, pose, parsing, target)
+        outfits = codes.flatten(0, 1).to(self.dtype), present.flatten(0, 1)
+        return self.painter.paint(layout.to(self.dtype), target, *outfits).float().unflatten(0, (-1, versions))
 
 
 def exchange(
-    codes: torch.Tensor, present: torch.Tensor, templates: Templates, regions: Sequence[int] = CLOTHING_REGIONS
+    codes: torch.Tensor,
+    present: torch.Tensor,
+    templates: Templates,
+    regions: Sequence[int] = CLOTHING_REGIONS,
+    added: bool = False,
 ) -> Templates:
     """The photos' style with the clothes of templates; see `Dresser` for regions that one of the two lacks.
 
@@ -84,6 +109,7 @@ def exchange(
         present: (B, 8) of the photos.
         templates: codes (S, 9, 4C) and present (S, 8), or (B, S, 9, 4C) and (B, S, 8) of a choice for each photo.
         regions: labels of the regions to exchange.
+        added: whether an exchanged region that only the template has counts as present.
 
     Returns:
         codes (B, S, 9, 4C) and present (B, S, 8).
@@ -91,6 +117,7 @@ def exchange(
     template_codes, template_present = templates
     exchanged = torch.zeros(template_codes.shape[-2], dtype=torch.bool, device=codes.device)
     exchanged[list(regions)] = True
-    wears = torch.nn.functional.pad(template_present != 0, (0, 1))
-    outfits = torch.where((exchanged & wears).unsqueeze(-1), template_codes, codes.unsqueeze(1))
-    return outfits, present.unsqueeze(1).expand(outfits.shape[:2] + present.shape[1:])
+    wears = torch.nn.functional.pad(template_present != 0, (0, 1)) & exchanged
+    outfits = torch.where(wears.unsqueeze(-1), template_codes, codes.unsqueeze(1))
+    shown = present.unsqueeze(1).expand(outfits.shape[:2] + present.shape[1:])
+    return outfits, torch.maximum(shown, wears[..., :-1].to(shown.dtype)) if added else shown

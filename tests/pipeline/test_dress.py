@@ -89,6 +89,37 @@ def test_templates_can_be_dealt_out_photo_by_photo(generator: Generator) -> None
     torch.testing.assert_close(dealt[1], everything[1, [1, 2]], atol=1e-5, rtol=0)
 
 
+def test_painting_into_its_own_parsing_is_painting_without_a_target(generator: Generator) -> None:
+    photos, templates = people([PHOTO_LABELS, PHOTO_LABELS], 1), people(TEMPLATE_LABELS, 2)
+    dresser = Dresser(generator, generator.style(templates[0], templates[2]))
+    target = photos[2].unsqueeze(1).expand(-1, 3, -1, -1, -1)
+    torch.testing.assert_close(dresser.dress(*photos, target_parsing=target), dresser.dress(*photos), atol=1e-5, rtol=0)
+
+
+def test_each_version_is_painted_into_its_own_target(generator: Generator) -> None:
+    photos, templates = people([PHOTO_LABELS, PHOTO_LABELS], 1), people(TEMPLATE_LABELS, 2)
+    codes, present = generator.style(templates[0], templates[2])
+    targets = torch.stack([people([[0, 2, 3, label, 6, 7]] * 2, 3)[2] for label in (5, 4, 6)], 1)
+    pictures = Dresser(generator, (codes, present)).dress(*photos, target_parsing=targets)
+    assert pictures.shape == (2, 3, 3, 64, 32)
+    worn = [[3, 5], [3, 4], [5]]
+    for version, regions in enumerate(worn):
+        image, pose, parsing = (part[:1] for part in photos)
+        own, has = generator.style(image, parsing)
+        own[:, regions] = codes[version, regions]
+        has[:, regions] = 1
+        target = targets[:1, version]
+        wanted = generator.paint(generator.layout(image, pose, parsing, target), target, own, has)
+        torch.testing.assert_close(pictures[0, version], wanted[0], atol=1e-4, rtol=0)
+
+
+def test_targets_are_as_many_as_templates(generator: Generator) -> None:
+    photos, templates = people([PHOTO_LABELS], 1), people(TEMPLATE_LABELS, 2)
+    dresser = Dresser(generator, generator.style(templates[0], templates[2]))
+    with pytest.raises(ValueError, match="2 versions for 3 templates"):
+        dresser.dress(*photos, target_parsing=photos[2].unsqueeze(1).expand(-1, 2, -1, -1, -1))
+
+
 def test_a_pose_transfer_generator_is_refused() -> None:
     with pytest.raises(InputError, match="pose-transfer kind"):
         Dresser(Generator(4, "pose-transfer"), (torch.zeros(1, 9, 16), torch.ones(1, 8)))
