@@ -10,12 +10,13 @@ import json
 import os
 import shutil
 import sys
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -166,7 +167,8 @@ def _make(tasks: Sequence[Task], statuses: dict[str, ShardStatus], jobs: int, cl
     ):
         began, done = time.monotonic(), 0
         try:
-            for outcome in pool(joblib.delayed(_attempt)(task) for task in tasks):
+            parent = os.getpid() if cluster is None else None
+            for outcome in pool(joblib.delayed(_attempt)(task, parent) for task in tasks):
                 if isinstance(outcome, Fault):
                     faults.append(outcome)
                     continue
@@ -186,8 +188,13 @@ def _make(tasks: Sequence[Task], statuses: dict[str, ShardStatus], jobs: int, cl
     return faults
 
 
-def _attempt(task: Task) -> ShardStatus | Fault:
-    """Make a shard; what the user must see to is raised, any other error becomes a fault."""
+def _attempt(task: Task, parent: int | None) -> ShardStatus | Fault:
+    """Make a shard; what the user must see to is raised, any other error becomes a fault.
+
+    `parent` is the process of this machine that leads the run, None for a cluster's.
+    """
+    if parent not in (None, os.getpid()):
+        _end_with_parent()
     try:
         return make_shard(task)
     except (InputError, RunError):
@@ -196,6 +203,22 @@ def _attempt(task: Task) -> ShardStatus | Fault:
         if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS):
             raise
         return Fault(task.path.name, f"{type(error).__name__}: {error}")
+
+
+@cache
+def _end_with_parent() -> None:
+    """See to it that this worker ends when the process that started it does, even by kill -9.
+
+    Otherwise it would go on with the shards it was given, beside the run that takes the dead one's place.
+    """
+    parent = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(0.5)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 @contextlib.contextmanager
