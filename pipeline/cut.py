@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -35,6 +35,15 @@ class Cut:
             raise ValueError(f"lower is {self.lower!r}, not skirt or trousers")
         if not all(math.isfinite(part or 0) for part in (self.sleeve, self.hem, self.leg, self.flare)):
             raise ValueError("a part of the cut is no finite number: None says that it could not be seen")
+
+
+def only(cut: Cut, regions: Sequence[int]) -> Cut:
+    """What a cut says of garments whose regions are all among `regions`; the rest is None."""
+    if UPPER not in regions:
+        cut = replace(cut, sleeve=None, hem=None)
+    if not {SKIRT, TROUSERS} <= set(regions):
+        cut = replace(cut, lower=None, leg=None, flare=None)
+    return cut
 
 
 def measure_cut(annotation: Annotation) -> Cut:

@@ -13,17 +13,20 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 import torch
+from PIL import Image
 
 from data.annotation import CLOTHING_REGIONS, Annotation, parsing_maps, pose_maps
 from data.errors import InputError
 from pipeline import templates
 from pipeline.annotate import Annotator, Photo
-from pipeline.canvas import Canvas, cut, resize
+from pipeline.canvas import Box, Canvas, cut, resize
 from pipeline.composite import keep_person
+from pipeline.cut import Cut, only, recut_each
 from pipeline.dress import Dresser
 from pipeline.pise import TEXTURE_TRANSFER, Generator, load_generator
 from pipeline.templates import TemplateChoice
 
+CUTS = ("photo", "template")
 PRECISIONS = ("float32", "bfloat16")
 """What to paint in, as torch calls it."""
 
@@ -39,7 +42,7 @@ class Redrawn:
 
     `images`: uint8 (B, S, H, W, 3). `found`: bool (B,), False where no person was found and `images` mean nothing.
     `templates`: int32 (B, S), which template each version wears. `clothing`: bool (B, H, W), where the photo has
-    clothes; only used to measure what changed.
+    clothes or one of its versions has; only used to measure what changed.
     """
 
     images: npt.NDArray[np.uint8]
@@ -76,15 +79,16 @@ class PisePainter:
         choice: which templates; with more than `versions`, each photo has its own drawn from them.
         versions: S.
         size: (height, width) of the store.
-        canvas: what the generator paints on; None for the one its weights were made for (256x256 with edge padding for
-            the published width of 64, else what its checkpoint says, or the store's size).
+        canvas: what the generator paints on; None for the one its weights were made for: what its checkpoint says, or
+            256x256 with edge padding for the published width of 64, or the store's size.
         regions: labels of the regions to exchange.
         keep: keep face, hair, skin and background as the photo's own pixels.
         precision: "float32" or "bfloat16".
         device: where the generator runs.
+        cut: whose shape the clothes have, the "photo"'s own or the "template"'s; None for what the weights are for.
 
     Raises:
-        InputError: unusable weights, a size that they cannot paint, or fewer templates than versions.
+        InputError: unusable weights, a size that they cannot paint, an unknown cut, or fewer templates than versions.
     """
 
     def __init__(
@@ -100,7 +104,10 @@ class PisePainter:
         keep: bool = False,
         precision: str = "float32",
         device: str = "cpu",
+        cut: str | None = None,
     ) -> None:
+        if cut not in (None, *CUTS):
+            raise InputError(f"cut {cut!r} is unknown: choose {' or '.join(CUTS)}")
         if choice.count < versions:
             raise InputError(f"{choice.count} templates are too few for S={versions}: take a larger bank")
         self.weights, self.root, self.annotator, self.choice = weights, root, annotator, choice
@@ -111,8 +118,8 @@ class PisePainter:
             raise InputError(
                 f"{weights}: weights of the {generator.kind} kind: clothes need the {TEXTURE_TRANSFER} ones"
             )
-        own = Canvas(*(generator.size or size))
-        self.canvas = canvas or (PUBLISHED_CANVAS if generator.width == PUBLISHED_WIDTH else own)
+        self.canvas = canvas or _own_canvas(generator, size)
+        self.cut = cut or ("template" if generator.recuts else "photo")
         self.folder: Path | None = None
 
     @functools.cached_property
@@ -127,6 +134,7 @@ class PisePainter:
             "canvas": [self.canvas.height, self.canvas.width, self.canvas.padding],
             "keep_person": self.keep,
             "precision": self.precision,
+            "cut": self.cut,
         }
 
     def prepare(self, folder: Path, photos: Sequence[Path]) -> None:
@@ -142,7 +150,7 @@ class PisePainter:
         annotations = self.annotator(photos)
         dealt = self.deal(photos)
         images = np.zeros((len(photos), self.versions, *self.size, 3), np.uint8)
-        clothing = np.zeros((len(photos), *self.size), np.bool_)
+        clothing = np.zeros((len(photos), self.versions, *self.size), np.bool_)
         people = [
             (row, image, annotation)
             for row, ((_, image), annotation) in enumerate(zip(photos, annotations, strict=True))
@@ -153,12 +161,17 @@ class PisePainter:
         for start in range(0, len(people), step):
             batch = people[start : start + step]
             rows = [row for row, _, _ in batch]
-            images[rows] = self._paint([(image, annotation) for _, image, annotation in batch], dealt[rows])
-            parsings = np.stack([annotation.resize(*self.size).parsing for _, _, annotation in batch])
-            clothing[rows] = np.isin(parsings, self.regions)
+            images[rows], parsings = self._paint([(image, annotation) for _, image, annotation in batch], dealt[rows])
+            own = np.stack([annotation.resize(*self.size).parsing for _, _, annotation in batch])
+            clothing[rows] = np.isin(own, self.regions)[:, None]
+            if parsings is not None:
+                clothing[rows] |= np.isin(parsings, self.regions)
         if self.keep:
-            images = keep_person(np.stack([resize(image, self.size) for _, image in photos]), images, clothing)
-        return Redrawn(images, np.array([annotation is not None for annotation in annotations]), dealt, clothing)
+            originals = np.stack([resize(image, self.size) for _, image in photos])
+            for version in range(self.versions):
+                images[:, [version]] = keep_person(originals, images[:, [version]], clothing[:, version])
+        found = np.array([annotation is not None for annotation in annotations])
+        return Redrawn(images, found, dealt, np.asarray(clothing.any(1)))
 
     def deal(self, photos: Sequence[Photo]) -> npt.NDArray[np.int32]:
         """Which template each version of each photo wears, (B, S)."""
@@ -168,8 +181,12 @@ class PisePainter:
     @torch.inference_mode()
     def _paint(
         self, people: Sequence[tuple[npt.NDArray[np.uint8], Annotation]], dealt: npt.NDArray[np.int32]
-    ) -> npt.NDArray[np.uint8]:
-        """Redraw photos with a person in the templates `dealt` (B, S): uint8 (B, S, H, W, 3) in the store's size."""
+    ) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8] | None]:
+        """Redraw photos with a person in the templates `dealt` (B, S).
+
+        Returns uint8 (B, S, H, W, 3) in the store's size and, where the cut is the template's, the new parsings
+        (B, S, H, W).
+        """
         if self.folder is None:
             raise RuntimeError("prepare() comes first")
         dresser = _dresser(self.weights, self.device, self.folder, self.regions, self.precision)
@@ -180,21 +197,59 @@ class PisePainter:
         parsing = parsing_maps(np.stack([annotation.parsing for annotation in annotations]))
         worn = torch.from_numpy(dealt).long().to(device)
         codes, present = dresser.templates
+        target = self._recut(annotations, dealt) if self.cut == "template" else None
         painted = dresser.dress(
             templates.as_tensor(np.stack(images), device),
             torch.from_numpy(pose).to(device),
             torch.from_numpy(parsing).to(device),
             (codes[worn], present[worn]),
+            None if target is None else torch.from_numpy(_maps(target)).to(device),
         )
         cuts = torch.stack([cut(versions, box, self.size) for versions, box in zip(painted, boxes, strict=True)])
         pixels = cuts.add(1).mul(127.5).round().clamp(0, 255).byte()
-        return pixels.permute(0, 1, 3, 4, 2).cpu().numpy()
+        parsings = None
+        if target is not None:
+            parsings = np.stack(
+                [_in_store(versions, box, self.size) for versions, box in zip(target, boxes, strict=True)]
+            )
+        return pixels.permute(0, 1, 3, 4, 2).cpu().numpy(), parsings
+
+    def _recut(self, annotations: Sequence[Annotation], dealt: npt.NDArray[np.int32]) -> npt.NDArray[np.uint8]:
+        """The parsings (B, S, H, W) of photos on their canvas, with the cut of the templates `dealt` (B, S)."""
+        assert self.folder is not None
+        cuts = _cuts(self.folder, self.regions)
+        pairs = zip(annotations, dealt, strict=True)
+        return np.stack([recut_each(annotation, [cuts[index] for index in worn]) for annotation, worn in pairs])
+
+
+def _maps(parsings: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+    """One-hot maps (B, S, 8, H, W) of parsings (B, S, H, W)."""
+    maps = parsing_maps(parsings.reshape(-1, *parsings.shape[2:]))
+    return maps.reshape(*parsings.shape[:2], *maps.shape[1:])
+
+
+def _in_store(parsings: npt.NDArray[np.uint8], box: Box, size: tuple[int, int]) -> npt.NDArray[np.uint8]:
+    """The photo's box of parsings (S, H, W) on a canvas, resized to `size`."""
+    top, left, bottom, right = box
+    inside = [Image.fromarray(parsing[top:bottom, left:right]) for parsing in parsings]
+    return np.stack([np.asarray(picture.resize(size[::-1], Image.Resampling.NEAREST)) for picture in inside])
+
+
+def _own_canvas(generator: Generator, size: tuple[int, int]) -> Canvas:
+    if generator.size:
+        return Canvas(*generator.size)
+    return PUBLISHED_CANVAS if generator.width == PUBLISHED_WIDTH else Canvas(*size)
 
 
 # Loaded once a process, whatever the number of painters that were sent there.
 @functools.lru_cache(maxsize=1)
 def _generator(weights: Path, device: str) -> Generator:
     return load_generator(weights, device)
+
+
+@functools.lru_cache(maxsize=1)
+def _cuts(folder: Path, regions: tuple[int, ...]) -> list[Cut]:
+    return [only(cut, regions) for cut in templates.load(folder).cuts]
 
 
 @functools.lru_cache(maxsize=1)

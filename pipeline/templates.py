@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from data.photo import read_photo
 from data.readers import layout
 from pipeline.annotate import Annotator, StoredAnnotations, digest_files
 from pipeline.canvas import Canvas, resize
+from pipeline.cut import Cut, measure_cut
 from pipeline.pise import Generator
 from pipeline.sheet import contact_sheet
 
@@ -71,12 +73,16 @@ class TemplateChoice:
 
 @dataclass(frozen=True)
 class Templates:
-    """T templates: paths, pictures uint8 (T, H, W, 3) in the store's size, codes (T, 9, 4C) and present (T, 8)."""
+    """T templates.
+
+    Paths, pictures uint8 (T, H, W, 3) in the store's size, codes (T, 9, 4C) and present (T, 8), and the clothes' cuts.
+    """
 
     photos: tuple[str, ...]
     pictures: npt.NDArray[np.uint8]
     codes: npt.NDArray[np.float32]
     present: npt.NDArray[np.float32]
+    cuts: tuple[Cut, ...]
 
 
 def choose(
@@ -123,6 +129,7 @@ def choose(
         pictures=np.stack([resize(good[index][1], size) for index in picked]),
         codes=codes[picked],
         present=present[picked],
+        cuts=tuple(measure_cut(fitted[index][1]) for index in picked),
     )
 
 
@@ -173,6 +180,7 @@ def save(folder: Path, templates: Templates) -> None:
             pictures=templates.pictures,
             codes=templates.codes,
             present=templates.present,
+            cuts=np.array([json.dumps(asdict(cut)) for cut in templates.cuts]),
         )
 
 
@@ -181,8 +189,9 @@ def load(folder: Path) -> Templates:
     try:
         with np.load(folder / FILE) as file:
             photos = tuple(photo.decode("utf-8", "surrogateescape") for photo in file["photos"])
-            return Templates(photos, file["pictures"], file["codes"], file["present"])
-    except (OSError, ValueError, KeyError) as error:
+            cuts = tuple(Cut(**json.loads(str(cut))) for cut in file["cuts"])
+            return Templates(photos, file["pictures"], file["codes"], file["present"], cuts)
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"{folder / FILE}: damaged ({error}): remove {folder} and repeat `make sync`") from error
 
 

@@ -3,18 +3,29 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
+from scipy import ndimage
 
-from data.annotation import JOINTS, Annotation
+import data
+from data.annotation import JOINTS, Annotation, read_annotation
+from data.errors import InputError
+from data.photo import read_photo
 from data.walkers.camera import CAMERAS, draw_shot
 from data.walkers.person import Outfit, draw_identity, draw_outfit
 from data.walkers.render import render
-from pipeline.cut import Cut, measure_cut, recut, recut_each
+from pipeline import templates
+from pipeline.annotate import StoredAnnotations
+from pipeline.cut import Cut, measure_cut, only, recut, recut_each
+from pipeline.painter import PisePainter
+from pipeline.pise import Generator, save_generator
+from pipeline.templates import TemplateChoice
 
 UPPER, SKIRT, TROUSERS, SKIN, HAIR, FACE = 3, 4, 5, 6, 2, 7
 SLEEVES, LOWERS = ("none", "short", "long"), ("skirt", "shorts", "trousers")
@@ -235,3 +246,52 @@ def test_a_cut_that_means_nothing_is_refused() -> None:
         Cut(lower="kilt")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="no finite number"):
         Cut(sleeve=float("nan"))
+
+
+def painter(weights: Path, root: Path, **options: Any) -> PisePainter:
+    return PisePainter(weights, root, StoredAnnotations(root), TemplateChoice(4), size=(64, 32), **options)
+
+
+@pytest.mark.parametrize("keep", [False, True])
+def test_a_painter_paints_into_the_cut_of_its_templates(
+    rendered: Path, random_weights: Path, tmp_path: Path, keep: bool
+) -> None:
+    paths = [record.path for record in data.open_benchmark("walkers", rendered).train][:6]
+    photos = [(path, read_photo(path, (64, 32))) for path in paths]
+    own, recutting = (painter(random_weights, rendered, cut=cut, keep=keep) for cut in ("photo", "template"))
+    for each in (own, recutting):
+        each.prepare(tmp_path, paths)
+    before, after = own(photos), recutting(photos)
+    cuts = templates.load(tmp_path).cuts
+    assert len({(cut.lower, cut.sleeve) for cut in cuts}) > 1
+    moved = 0
+    for row, path in enumerate(paths):
+        annotation = read_annotation(rendered, path).resize(64, 32)
+        for version, parsing in enumerate(recut_each(annotation, cuts)):
+            same = (before.images[row, version] == after.images[row, version]).all()
+            assert same == (parsing == annotation.parsing).all()
+            clothes = np.isin(parsing, (UPPER, SKIRT, TROUSERS)) | np.isin(annotation.parsing, (UPPER, SKIRT, TROUSERS))
+            assert (after.clothing[row] >= clothes).all()
+            if keep:
+                far = ~ndimage.binary_dilation(clothes, iterations=2)
+                np.testing.assert_array_equal(after.images[row, version][far], photos[row][1][far])
+            moved += not same
+    assert moved > 6
+    assert (after.clothing >= before.clothing).all()
+
+
+def test_the_weights_say_whose_cut_is_painted(rendered: Path, random_weights: Path, tmp_path: Path) -> None:
+    assert painter(random_weights, rendered).cut == "photo"
+    save_generator(Generator(4, recuts=True), tmp_path / "recuts.safetensors")
+    assert painter(tmp_path / "recuts.safetensors", rendered).cut == "template"
+    assert painter(tmp_path / "recuts.safetensors", rendered, cut="photo").cut == "photo"
+    with pytest.raises(InputError, match="cut 'tailor' is unknown: choose photo or template"):
+        painter(random_weights, rendered, cut="tailor")
+
+
+def test_only_garments_that_are_exchanged_are_recut() -> None:
+    cut = Cut(1, 1, "skirt", 1, 1.2)
+    assert only(cut, (3, 4, 5)) == cut
+    assert only(cut, (3,)) == Cut(1, 1)
+    assert only(cut, (4, 5)) == Cut(lower="skirt", leg=1, flare=1.2)
+    assert only(cut, (5, 6)) == Cut()

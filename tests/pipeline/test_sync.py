@@ -135,6 +135,7 @@ def test_the_key_changes_with_all_that_decides_a_pixel_and_nothing_else(walkers:
         key(keep=True),
         key(regions=(3,)),
         key(precision="bfloat16"),
+        key(cut="template"),
         key(weights=other_weights),
     ]
     annotation = next((walkers / FOLDER).rglob("*.json"))

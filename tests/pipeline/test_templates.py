@@ -12,6 +12,7 @@ from data.readers import layout
 from pipeline import templates
 from pipeline.annotate import StoredAnnotations
 from pipeline.canvas import Canvas
+from pipeline.cut import measure_cut
 from pipeline.pise import load_generator
 from pipeline.templates import TemplateChoice, Templates, choose, deal, farthest, upright_and_clothed
 
@@ -37,6 +38,8 @@ def test_templates_are_chosen_from_the_photos_and_survive_the_disk(
     assert loaded.photos == first.photos
     np.testing.assert_array_equal(loaded.codes, first.codes)
     np.testing.assert_array_equal(loaded.present, first.present)
+    assert loaded.cuts == first.cuts
+    assert first.cuts[0] == measure_cut(read_annotation(rendered, Path(first.photos[0])).resize(*SIZE))
     with Image.open(tmp_path / templates.SHEET) as sheet:
         assert sheet.width > 4 * SIZE[1]
     (tmp_path / templates.FILE).write_bytes(b"PK torn")
