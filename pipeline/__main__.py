@@ -22,7 +22,7 @@ from pipeline import templates as clothing
 from pipeline.annotate import Annotator, StoredAnnotations
 from pipeline.canvas import PADDINGS, Canvas
 from pipeline.ideal import IdealPainter
-from pipeline.painter import PRECISIONS, Painter, PisePainter
+from pipeline.painter import CUTS, PRECISIONS, Painter, PisePainter
 from pipeline.preview import figures, line
 from pipeline.preview import preview as make_preview
 
@@ -65,6 +65,11 @@ def planning(command: Callable[..., None]) -> Callable[..., None]:
     )
     @click.option("--bank", type=click.IntRange(1), help="draw each photo's S outfits from this many templates")
     @click.option("--regions", default="3,4,5", show_default=True, help="labels of the regions that change")
+    @click.option(
+        "--cut",
+        type=click.Choice(CUTS),
+        help="of the clothes; by default the template's if the weights are made for it",
+    )
     @click.option("--keep-person", is_flag=True, help="keep all but the clothes as the photo's own pixels")
     @click.option("--canvas", type=Size(), help="what the generator paints on; by default as its weights were made")
     @click.option("--padding", type=click.Choice(PADDINGS), default="edge", show_default=True, help="of a --canvas")
@@ -91,6 +96,7 @@ def planning(command: Callable[..., None]) -> Callable[..., None]:
         templates: Path | None,
         bank: int | None,
         regions: str,
+        cut: str | None,
         keep_person: bool,
         canvas: tuple[int, int] | None,
         padding: str,
@@ -114,6 +120,7 @@ def planning(command: Callable[..., None]) -> Callable[..., None]:
             keep=keep_person,
             precision=precision,
             device=_device(device),
+            cut=cut,
         )
         chosen: Painter = IdealPainter(painter) if kind == "ideal" else painter
         photos = [record.path for record in benchmark.train]
