@@ -14,14 +14,14 @@ from data import open_benchmark
 from data.draws import load_draws
 from data.draws import save_draws as write_draws
 from data.errors import InputError, OneLineGroup
-from data.shards import SyncStore
+from data.shards import SyncStore, newest_store
 from trainer import distributed, loop, runs
 from trainer.backbone import make_encoder
 from trainer.config import PRESETS, Config, make_config, options
 from trainer.evaluation import evaluate_benchmark, format_results, read_results, write_results
 from trainer.features import memory_format
 from trainer.judge import Extractor, Judge, people_of
-from trainer.logs import RunLog
+from trainer.logs import Board, RunLog, TensorBoard, WandB
 
 
 @click.group(cls=OneLineGroup)
@@ -53,6 +53,8 @@ def workers_option(command: Any) -> Any:
 )
 @device_option
 @workers_option
+@click.option("--tensorboard", is_flag=True, help="scalars and pictures for TensorBoard, in the run's folder")
+@click.option("--wandb", is_flag=True, help="figures and pictures for wandb")
 @options
 def train(
     sync: Path | None,
@@ -62,6 +64,8 @@ def train(
     file: Path | None,
     device: str,
     workers: int | None,
+    tensorboard: bool,
+    wandb: bool,
     **settings: Any,
 ) -> None:
     """Train an encoder on a data set's shards; the same command again goes on where it was interrupted.
@@ -86,11 +90,14 @@ def train(
             click.echo(f"run {run.name} is finished ({run.folder}): evaluate it, or give another run name or seed")
             return
         readers = _workers(workers, place)
-        log = RunLog(run, config, _judge(manifest, store, config, place, readers))
+        boards: list[Board] = []
         if distributed.rank() == 0:
+            boards += [TensorBoard(run, store)] if tensorboard else []
+            boards += [WandB(run, store, config)] if wandb else []
             click.echo(
                 f"run {run.name}: {len(store)} photos of {manifest['dataset']}, settings {config.digest}, {place}"
             )
+        log = RunLog(run, config, _judge(manifest, store, config, place, readers), boards)
         loop.train(config, store, run, place, log, readers)
         if distributed.rank() == 0:
             runs.finish(run)
@@ -187,7 +194,7 @@ def _settings(
         config, folder = runs.read_config(file)
         settings = dataclasses.asdict(config)
         sync = sync or (None if dataset else folder)
-    sync = sync or runs.last_sync(dataset)
+    sync = sync or newest_store(runs.WORK / "sync", dataset)
     named = SyncStore(sync).manifest["dataset"]
     return make_config(preset or (named if named in PRESETS else "paper"), settings, given), sync
 

@@ -200,7 +200,8 @@ def _read_state(path: Path) -> dict[str, Tensor]:
             return load_file(path)
         content = torch.load(path, map_location="cpu", weights_only=True)
     except (SafetensorError, RuntimeError, EOFError, ValueError, OSError) as error:
-        raise InputError(f"{path}: no state dict can be read from it ({str(error).splitlines()[0]})") from error
+        reason = (str(error).splitlines() or ["it ends too early"])[0]
+        raise InputError(f"{path}: no state dict can be read from it ({reason})") from error
     except Exception as error:  # pickle.UnpicklingError: anything but tensors is refused, and is not run.
         raise InputError(f"{path}: holds more than tensors, which is not loaded; save its state dict alone") from error
     for wrapper in ("state_dict", "model"):

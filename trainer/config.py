@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import hashlib
 import json
 import math
@@ -55,7 +54,7 @@ class Config:
 
     k1: int = _setting(30, "neighbours of the Jaccard distance", "k1", low=1)
     k2: int = _setting(6, "neighbours of its query expansion", "k2", low=1)
-    eps: float = _setting(0.4, "radius of DBSCAN in Jaccard distance", "epsilon", low=0.0, high=1.0)
+    eps: float = _setting(0.4, "radius of DBSCAN in Jaccard distance", "epsilon", low=0.01, high=0.99)
     min_samples: int = _setting(4, "photos within epsilon that make a core point of DBSCAN", "M", low=1)
     instance_epochs: int = _setting(
         0, "first epochs in which each photo may be its own class, if no cluster is found", low=0
@@ -92,8 +91,11 @@ class Config:
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
-            _check(field, getattr(self, field.name))
-        if self.c_a and self.batch_photos * self.batch_clusters < 2:
+            value = getattr(self, field.name)
+            if type(field.default) is float and type(value) is int:
+                object.__setattr__(self, field.name, value := float(value))
+            _check(field, value)
+        if self.batch_photos * self.batch_clusters < 2:
             raise InputError("batch_clusters x batch_photos is 1: batch norm needs two images at least")
 
     @property
@@ -140,8 +142,7 @@ def make_config(preset: str = "paper", *overrides: Mapping[str, Any]) -> Config:
     for override in overrides:
         for name in override:
             if name not in known:
-                near = difflib.get_close_matches(name, known, 1) or known
-                raise InputError(f"setting {name!r} is not known: did you mean {', '.join(near)}?")
+                raise InputError(f"setting {name!r} is not known; known are {', '.join(known)}")
         settings.update(override)
     return Config(**settings)
 
@@ -162,8 +163,6 @@ def options(command: Command) -> Command:
 
 def _check(field: dataclasses.Field[Any], value: Any) -> None:
     meta, kind = field.metadata, type(field.default)
-    if kind is float and type(value) is int:
-        value = float(value)
     if type(value) is not kind:
         raise InputError(f"{field.name} is {value!r}: give {'true or false' if kind is bool else f'a {kind.__name__}'}")
     if meta["choices"] and value not in meta["choices"]:

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
-from torch import Tensor
+from torch import Tensor, nn
 
 
 def rank() -> int:
@@ -63,6 +63,13 @@ def mean(tensor: Tensor) -> Tensor:
     total = tensor.clone()
     dist.all_reduce(total)
     return total / world_size()
+
+
+def share_buffers(module: nn.Module) -> None:
+    """Give every process rank 0's buffers: the running statistics of batch norms, which each keeps for itself."""
+    if world_size() > 1:
+        for buffer in module.buffers():
+            dist.broadcast(buffer, src=0)
 
 
 def any_rank(flag: bool, device: torch.device) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 from typing import Any
 
@@ -52,17 +53,28 @@ def read_groups(
     """
     reader = _Reader(store, batches, images)
     loader: DataLoader[Any] = DataLoader(
-        reader, batch_size=None, num_workers=workers, pin_memory=pin, prefetch_factor=4 if workers else None
+        reader,
+        batch_size=None,
+        num_workers=workers,
+        pin_memory=pin,
+        prefetch_factor=4 if workers else None,
+        worker_init_fn=_ignore_interrupt,
     )
     try:
         for batch in loader:
             if isinstance(batch, Exception):
                 raise RunError(str(batch))
             yield batch
-    except RuntimeError as error:
-        if "DataLoader worker" not in str(error):
+    except (RuntimeError, EOFError, ConnectionError) as error:
+        if isinstance(error, RuntimeError) and "DataLoader worker" not in str(error):
             raise
-        raise RunError(f"a process that reads the shards died: {' '.join(str(error).split())}") from error
+        reason = " ".join(str(error).split()) or "it was killed; is there enough memory?"
+        raise RunError(f"a process that reads the shards died: {reason} (fewer: --workers)") from error
+
+
+def _ignore_interrupt(_worker: int) -> None:
+    """Ctrl-C reaches every process of a terminal, but only the one that trains shall act on it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 class _Reader(Dataset[Any]):

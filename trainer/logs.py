@@ -1,26 +1,30 @@
-"""Logs of a run: a line an epoch, a progress bar on a terminal, metrics.jsonl, and TensorBoard or wandb where asked."""
+"""Logs of a run: a line an epoch, a progress bar on a terminal, metrics.jsonl; TensorBoard and wandb where asked."""
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import sys
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Protocol
 
 import click
 import numpy as np
 from torch import nn
 from tqdm import tqdm
 
+from data.errors import InputError
+from data.shards import SyncStore
 from trainer.config import Config
 from trainer.judge import Judge
 from trainer.runs import Run, write_lines
 
 
 class RunLog:
-    """The observer of a training: prints, writes metrics.jsonl, and lets the judge, if there is one, rate."""
+    """The observer of a training: prints, writes metrics.jsonl, feeds the boards, and lets the judge, if any, rate."""
 
-    def __init__(self, run: Run, config: Config, judge: Judge | None) -> None:
-        self.run, self.config, self.judge = run, config, judge
+    def __init__(self, run: Run, config: Config, judge: Judge | None, boards: Sequence[Board] = ()) -> None:
+        self.run, self.config, self.judge, self.boards = run, config, judge, boards
         self._bar: tqdm[Any] | None = None
 
     def say(self, line: str) -> None:
@@ -46,10 +50,73 @@ class RunLog:
         """What the judge says of an encoder."""
         return self.judge.validate(encoder) if self.judge else {}
 
-    def epoch(self, history: list[dict[str, float]]) -> None:
-        """Write the figures of all epochs so far, and print the last one's."""
+    def epoch(self, history: list[dict[str, float]], labels: np.ndarray) -> None:
+        """Write the figures of all epochs so far, print the last one's, and show its clusters on the boards."""
         write_lines(self.run.folder / "metrics.jsonl", [json.dumps(figures) for figures in history])
+        for board in self.boards:
+            board.show(history[-1], labels)
         click.echo(epoch_line(history[-1], self.config))
+
+
+class Board(Protocol):
+    """A place where figures and pictures are looked at."""
+
+    def show(self, figures: dict[str, float], labels: np.ndarray) -> None:
+        """Show an epoch's figures and pictures of its clusters."""
+
+
+class TensorBoard:
+    """Scalars and pictures of clusters for TensorBoard, in the run's folder; InputError where it is not installed."""
+
+    def __init__(self, run: Run, store: SyncStore) -> None:
+        try:
+            from torch.utils.tensorboard import SummaryWriter
+        except ImportError as error:
+            raise InputError("--tensorboard needs it installed: pip install tensorboard") from error
+        self._make, self._run, self._store = SummaryWriter, run, store
+        self._writer: Any = None
+
+    def show(self, figures: dict[str, float], labels: np.ndarray) -> None:
+        """Write the figures, and a sheet of photos with their redrawn images, a row a cluster."""
+        epoch = int(figures["epoch"])
+        if self._writer is None:  # What a killed run had written of this epoch and later is hidden.
+            self._writer = self._make(str(self._run.folder / "tensorboard"), purge_step=epoch)
+        for name, value in figures.items():
+            if name != "epoch":
+                self._writer.add_scalar(name.replace(" ", "/"), value, epoch)
+        self._writer.add_image("cluster sheet", sheet(self._store, labels), epoch, dataformats="HWC")
+        self._writer.flush()
+
+
+class WandB:
+    """Figures and pictures for wandb, one wandb run a run, whatever the number of resumptions."""
+
+    def __init__(self, run: Run, store: SyncStore, config: Config) -> None:
+        try:
+            import wandb
+        except ImportError as error:
+            raise InputError("--wandb needs it installed: pip install wandb") from error
+        self._wandb, self._store = wandb, store
+        name = f"{run.name}-{config.digest}"
+        settings = dataclasses.asdict(config)
+        self._run = wandb.init(dir=str(run.folder), id=name, name=run.name, resume="allow", config=settings)
+
+    def show(self, figures: dict[str, float], labels: np.ndarray) -> None:
+        """Send the figures, and a sheet of photos with their redrawn images, a row a cluster."""
+        picture = self._wandb.Image(sheet(self._store, labels))
+        self._run.log({**figures, "cluster sheet": picture}, step=int(figures["epoch"]))
+
+
+def sheet(store: SyncStore, labels: np.ndarray, rows: int = 8, photos: int = 4) -> np.ndarray:
+    """A picture, uint8 (H, W, 3), of clusters: a row each, its first photos, each with its redrawn images."""
+    members = [np.flatnonzero(labels == cluster)[:photos] for cluster in range(min(rows, labels.max(initial=-1) + 1))]
+    height, width = store.size
+    across = (1 + store.versions) * width
+    picture = np.full((max(len(members), 1) * height, photos * across, 3), 255, np.uint8)
+    for row, photos_of in enumerate(members):
+        groups = store.groups(photos_of).transpose(2, 0, 1, 3, 4).reshape(height, -1, 3)
+        picture[row * height : (row + 1) * height, : groups.shape[1]] = groups
+    return picture
 
 
 def epoch_line(figures: dict[str, float], config: Config) -> str:

@@ -15,11 +15,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from data.errors import Interrupted, RunError
+from data.errors import InputError, Interrupted, RunError
 from data.shards import SyncStore
 from trainer import distributed
 from trainer.augment import DRAWS, augment
 from trainer.backbone import Encoder, calibrate, make_encoder
+from trainer.cluster_advice import advice
 from trainer.clustering import pseudo_labels
 from trainer.config import Config
 from trainer.features import autocast, encode_store, memory_format
@@ -28,6 +29,7 @@ from trainer.losses import self_identity
 from trainer.memory import ClusterMemory, Update
 from trainer.randomness import Purpose, generator, torch_seed
 from trainer.runs import Run
+from trainer.sync_norm import synchronised
 
 UPDATES: dict[str, tuple[Update, ...]] = {
     "none": ("instance",),
@@ -53,8 +55,8 @@ class Observer(Protocol):
     def validate(self, encoder: nn.Module) -> dict[str, float]:
         """Rate an encoder on people who are not trained on; `score` is what the best one has most of."""
 
-    def epoch(self, history: list[dict[str, float]]) -> None:
-        """Take the figures of every epoch so far, the last one new."""
+    def epoch(self, history: list[dict[str, float]], labels: np.ndarray) -> None:
+        """Take the figures of every epoch so far, the last one new, and its pseudo labels, int64 (N,)."""
 
 
 @dataclass
@@ -115,6 +117,9 @@ def train(
     loss is not finite (the batch is saved), where clustering finds fewer than two clusters, and where a shard cannot be
     read.
     """
+    _check(config, store)
+    torch.backends.cudnn.benchmark = not config.deterministic
+    torch.use_deterministic_algorithms(config.deterministic)
     state = _initial(config, store, run, device, observer)
     encoder: nn.Module = state.encoder
     if config.compile:
@@ -126,21 +131,36 @@ def train(
         if state.iteration == 0:
             _cluster(state, config, store, device, observer, workers)
         clustered = time.perf_counter()
-        figures = _steps(state, encoder, config, store, run, device, observer, workers)
-        figures |= _cluster_figures(state.labels) | observer.clusters(state.labels)
-        figures |= {
-            "eps": config.eps,
-            "cluster_seconds": clustered - begun,
-            "lr": learning_rate(config, state.epoch, 0),
-        }
-        state.epoch, state.iteration = state.epoch + 1, 0
-        state.sums = [0.0] * len(MEASURES)
-        if config.validate_every and (state.epoch % config.validate_every == 0 or state.epoch == config.epochs):
-            figures |= _validate(state, run, observer)
-        state.history.append({"epoch": state.epoch, **figures})
-        if distributed.rank() == 0:
-            observer.epoch(state.history)
-        _save(state, run)
+        with _deferred_signals() as stop:
+            figures = _steps(state, encoder, config, store, run, device, observer, workers, stop)
+            figures |= _cluster_figures(state.labels) | observer.clusters(state.labels)
+            figures |= {"eps": config.eps, "cluster_seconds": clustered - begun}
+            figures |= {"lr": learning_rate(config, state.epoch, config.iterations - 1)}
+            state.epoch, state.iteration, state.sums = state.epoch + 1, 0, [0.0] * len(MEASURES)
+            if config.validate_every and (state.epoch % config.validate_every == 0 or state.epoch == config.epochs):
+                figures |= _validate(state, run, observer)
+            state.history.append({"epoch": state.epoch, **figures})
+            if distributed.rank() == 0:
+                observer.epoch(state.history, state.labels)
+            _save(state, run)
+            if distributed.any_rank(stop(), device) and state.epoch < config.epochs:
+                raise Interrupted(f"stopped and saved after epoch {state.epoch}: repeat the same command to go on")
+
+
+def make_optimiser(encoder: nn.Module, config: Config, device: torch.device) -> torch.optim.Optimizer:
+    """Adam with weight decay on everything, biases too; one fused kernel on a GPU."""
+    return torch.optim.Adam(
+        encoder.parameters(), lr=config.lr, weight_decay=config.weight_decay, fused=device.type == "cuda"
+    )
+
+
+def _check(config: Config, store: SyncStore) -> None:
+    """Refuse settings that these shards or this number of processes cannot serve."""
+    if config.images > 1 + store.versions:
+        raise InputError(f"versions is {config.versions}, but the shards hold {store.versions}: give at most that many")
+    world = distributed.world_size()
+    if config.batch_clusters % world:
+        raise InputError(f"batch_clusters is {config.batch_clusters}: give a multiple of the {world} processes")
 
 
 def _initial(config: Config, store: SyncStore, run: Run, device: torch.device, observer: Observer) -> State:
@@ -149,11 +169,10 @@ def _initial(config: Config, store: SyncStore, run: Run, device: torch.device, o
     content, damaged = run.load()
     weights = "none" if content else config.backbone_weights
     encoder, origin = make_encoder(config.backbone, weights, config.last_stride, (config.height, config.width))
+    if config.sync_bn:
+        synchronised(encoder, device)
     encoder.to(device).to(memory_format=memory_format(config.channels_last))
-    optimiser = torch.optim.Adam(
-        encoder.parameters(), lr=config.lr, weight_decay=config.weight_decay, fused=device.type == "cuda"
-    )
-    state = State(encoder, optimiser)
+    state = State(encoder, make_optimiser(encoder, config, device))
     for line in damaged:
         observer.say(f"{line}: going on from the one before")
     if content is not None:
@@ -184,6 +203,7 @@ def _cluster(
     state: State, config: Config, store: SyncStore, device: torch.device, observer: Observer, workers: int
 ) -> None:
     """Give the epoch its pseudo labels and memories, the same on every process."""
+    distributed.share_buffers(state.encoder)
     features = encode_store(
         state.encoder,
         store,
@@ -208,13 +228,16 @@ def _cluster(
 
 def _label(features: Tensor, epoch: int, config: Config) -> tuple[np.ndarray, str | None]:
     """Pseudo labels, int64 (N,), and what is wrong with them, if anything."""
-    labels = pseudo_labels(features, config.eps, config.min_samples, config.k1, config.k2)
+    threads = torch.get_num_threads()
+    labels = pseudo_labels(features, eps=config.eps, min_samples=config.min_samples, k1=config.k1, k2=config.k2)
+    torch.set_num_threads(threads)  # numba, which clustering uses, sets OpenMP's number to its own.
     clusters = int(labels.max(initial=-1)) + 1
     if clusters >= 2:
         return labels, None
     if epoch < config.instance_epochs:
         return np.arange(len(labels)), None
-    return labels, f"clustering found {clusters or 'no'} cluster at eps {config.eps:g} in epoch {epoch + 1}"
+    why = advice(features, config.eps, config.min_samples, config.k1, config.k2)
+    return labels, f"epoch {epoch + 1} has nothing to contrast: {why} (or --instance-epochs to start without clusters)"
 
 
 def _steps(
@@ -226,6 +249,7 @@ def _steps(
     device: torch.device,
     observer: Observer,
     workers: int,
+    stop: Callable[[], bool],
 ) -> dict[str, float]:
     """Take what is left of an epoch's steps; the epoch's mean figures."""
     random = generator(config.seed, Purpose.PLAN, state.epoch)
@@ -235,24 +259,33 @@ def _steps(
     batches = plan[state.iteration :, mine].reshape(config.iterations - state.iteration, -1)
     reader = iter(read_groups(store, batches, config.images, workers, pin=device.type == "cuda"))
     waited, taken, begun = 0.0, 0, time.perf_counter()
-    with _deferred_signals() as stop:
-        for indices in batches:
-            asked = time.perf_counter()
-            groups = next(reader)
-            waited += time.perf_counter() - asked
-            measures = _step(state, encoder, config, groups, state.labels[indices], device)
-            values = distributed.mean(measures).tolist()
-            if not np.isfinite(values).all():
-                raise RunError(_save_batch(run, state, groups, indices, values))
-            state.sums = [total + value for total, value in zip(state.sums, values, strict=True)]
-            state.iteration, taken = state.iteration + 1, taken + 1
-            observer.step(state.iteration, config.iterations, state.epoch + 1)
-            if distributed.any_rank(stop(), device):
-                _save(state, run)
-                raise Interrupted(f"stopped and saved in epoch {state.epoch + 1}: repeat the same command to go on")
+    for indices in batches:
+        asked = time.perf_counter()
+        groups, fault = _next(reader)
+        waited += time.perf_counter() - asked
+        if distributed.any_rank(stop() or fault is not None, device):
+            _save(state, run)
+            raise fault or Interrupted(
+                f"stopped and saved in epoch {state.epoch + 1}: repeat the same command to go on"
+            )
+        measures = _step(state, encoder, config, groups, state.labels[indices], device)
+        values = distributed.mean(measures).tolist()
+        if not np.isfinite(values).all():
+            raise RunError(_save_batch(run, state, groups, indices, values))
+        state.sums = [total + value for total, value in zip(state.sums, values, strict=True)]
+        state.iteration, taken = state.iteration + 1, taken + 1
+        observer.step(state.iteration, config.iterations, state.epoch + 1)
     means = {name: total / config.iterations for name, total in zip(MEASURES, state.sums, strict=True)}
     each = (time.perf_counter() - begun) / max(taken, 1)
     return means | {"data_seconds": waited / max(taken, 1), "step_seconds": each}
+
+
+def _next(reader: Iterator[Tensor]) -> tuple[Tensor, RunError | None]:
+    """The next batch, or what keeps it from being read."""
+    try:
+        return next(reader), None
+    except RunError as error:
+        return torch.empty(0), error
 
 
 def _step(

@@ -166,20 +166,6 @@ def find_run(name: str, work: Path = WORK) -> Run:
     return run
 
 
-def last_sync(dataset: str | None = None, work: Path = WORK) -> Path:
-    """The folder of shards that was finished last, of this dataset or of any; InputError if there is none."""
-    finished = []
-    for path in (work / "sync").glob("*/manifest.json"):
-        manifest = _read_json(path)
-        if manifest.get("finished") and dataset in (None, manifest.get("dataset")):
-            finished.append((manifest["finished"], path.parent))
-    if not finished:
-        what = f"of {dataset} " if dataset else ""
-        again = f" DATASET={dataset}" if dataset else ""
-        raise InputError(f"there are no finished shards {what}in {work / 'sync'}: make them first (make sync{again})")
-    return max(finished)[1]
-
-
 def write_lines(path: Path, lines: list[str]) -> None:
     """Write lines of text, whole or not at all."""
     with replacing(path) as part:

@@ -1,0 +1,100 @@
+from __future__ import annotations
+
+import json
+import os
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from data.errors import InputError
+from data.shards import SyncStore
+from trainer import runs
+from trainer.config import Config
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture
+def run(store: SyncStore, tiny: Callable[..., Config], tmp_path: Path) -> runs.Run:
+    return runs.start(tmp_path / "work" / "runs" / "one", tiny(), store.path, store.manifest, CPU)
+
+
+def test_a_run_says_what_made_it(run: runs.Run, store: SyncStore, tiny: Callable[..., Config]) -> None:
+    facts = run.facts
+    assert facts["digest"] == tiny().digest
+    assert facts["packages"]["torch"] == torch.__version__.split("+")[0]
+    assert facts["command"].startswith("python -m trainer")
+    assert facts["device"].startswith("CPU")
+    assert (facts["dataset"], facts["key"]) == ("walkers", store.manifest["key"])
+    assert {"commit", "started", "finished", "python", "root"} <= facts.keys()
+    assert run.config == tiny()
+    assert run.sync == store.path
+
+
+def test_other_settings_or_shards_are_refused(run: runs.Run, store: SyncStore, tiny: Callable[..., Config]) -> None:
+    assert runs.start(run.folder, tiny(), store.path, store.manifest, CPU) == run
+    with pytest.raises(InputError, match=r"run one was started with eps 0\.6, not 0\.5"):
+        runs.start(run.folder, tiny(eps=0.5), store.path, store.manifest, CPU)
+    with pytest.raises(InputError, match="was started on the shards"):
+        runs.start(run.folder, tiny(), store.path, {**store.manifest, "key": "other"}, CPU)
+
+
+def test_the_last_two_checkpoints_are_kept(run: runs.Run) -> None:
+    for epoch, iteration in ((0, 3), (1, 0), (9, 0), (10, 2)):
+        run.save({"epoch": epoch, "weights": torch.ones(3)}, epoch, iteration)
+    assert [path.name for path in run.checkpoints()] == ["checkpoint-00010-0000002.pt", "checkpoint-00009-0000000.pt"]
+    content, damaged = run.load()
+    assert content is not None
+    assert content["epoch"] == 10
+    assert damaged == []
+
+
+@pytest.mark.parametrize("damage", ["cut", "flip", "empty"])
+def test_damage_is_found_and_the_one_before_taken(run: runs.Run, damage: str) -> None:
+    run.save({"epoch": 1, "weights": torch.arange(5000.0)}, 1, 0)
+    newest = run.save({"epoch": 2, "weights": torch.arange(5000.0)}, 2, 0)
+    data = bytearray(newest.read_bytes())
+    if damage == "flip":
+        with zipfile.ZipFile(newest) as archive:
+            place = max(archive.infolist(), key=lambda entry: entry.file_size).header_offset + 9000
+        data[place] ^= 1
+    newest.write_bytes(data[: {"cut": len(data) // 2, "flip": len(data), "empty": 0}[damage]])
+    content, damaged = run.load()
+    assert content is not None
+    assert content["epoch"] == 1
+    assert len(damaged) == 1
+    assert newest.name in damaged[0]
+
+
+def test_a_write_that_fails_leaves_the_old_file(run: runs.Run) -> None:
+    run.save_best({"epoch": 1})
+    with pytest.raises(Exception, match="pickle"):
+        run.save_best({"epoch": 2, "bad": lambda: None})
+    assert runs.read_checkpoint(run.folder / "best.pt")["epoch"] == 1
+    assert not list(run.folder.glob(".*"))
+
+
+def test_the_last_run_is_the_one_touched_last(run: runs.Run, store: SyncStore, tiny: Callable[..., Config]) -> None:
+    work = run.folder.parent.parent
+    other = runs.start(work / "runs" / "two", tiny(seed=2), store.path, store.manifest, CPU)
+    os.utime(run.folder / "run.json", (1, 1))
+    assert runs.last_run(work) == other
+    os.utime(other.folder / "run.json", (0, 0))
+    assert runs.last_run(work) == run
+    assert runs.find_run("two", work) == other
+    with pytest.raises(InputError, match="there: one, two"):
+        runs.find_run("three", work)
+
+
+def test_no_run_yet(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="train one first"):
+        runs.last_run(tmp_path)
+
+
+def test_finish(run: runs.Run) -> None:
+    assert run.facts["finished"] is None
+    runs.finish(run)
+    assert json.loads((run.folder / "run.json").read_text())["finished"] is not None
