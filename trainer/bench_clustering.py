@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
 import resource
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from types import ModuleType
 
 import click
 import numpy as np
@@ -18,7 +22,7 @@ from sklearn.cluster import DBSCAN
 from sklearn.metrics import adjusted_rand_score
 from torch import Tensor
 
-from trainer import clustering, neighbours
+from trainer import approximate, clustering, neighbours
 
 K1, K2, EPS, MIN_SAMPLES = 30, 6, 0.4, 4
 SEEDED = 3000  # photos of the run that loads libraries and compiled code before the clock starts
@@ -26,12 +30,13 @@ SEEDED = 3000  # photos of the run that loads libraries and compiled code before
 
 @dataclass(frozen=True)
 class Measured:
-    """What one way took: seconds in all and in its neighbour search, GiB above the features, and its labels."""
+    """What one way took: seconds in all and in its neighbour search, GiB above the features; its labels, neighbours."""
 
     seconds: float
     search: float
     memory: float
     labels: np.ndarray
+    nearest: np.ndarray
 
     @property
     def clusters(self) -> int:
@@ -46,20 +51,22 @@ class Measured:
 @click.option("--dimensions", type=int, default=2048, show_default=True, help="d of the features.")
 @click.option("--repeats", type=int, default=3, show_default=True, help="Rounds; the median of each way is shown.")
 @click.option("--dense/--no-dense", default=True, help="Also run the dense way, which needs 12 N^2 bytes and more.")
-@click.option("--approximate/--no-approximate", default=False, help="Also run with approximate neighbours (faiss).")
+@click.option("--approximate", "faiss", is_flag=True, help="Also run with approximate neighbours, which need faiss.")
 @click.option("--threads", type=int, default=torch.get_num_threads(), show_default=True)
-def main(photos: tuple[int, ...], dimensions: int, repeats: int, dense: bool, approximate: bool, threads: int) -> None:
+def main(photos: tuple[int, ...], dimensions: int, repeats: int, dense: bool, faiss: bool, threads: int) -> None:
     """Measure pseudo_labels on synthetic photos of people in outfits, each way in a process of its own.
 
     search is the bare exact neighbour search: blocked float32 products and top-k. dense is the Jaccard distance of
     Cluster Contrast in N x N arrays, then scikit-learn's DBSCAN.
     """
-    ways = ["search", "ours"] + ["approximate"] * approximate + ["dense"] * dense
+    ways = ["search", "ours"] + ["approximate"] * faiss + ["dense"] * dense
     for size in photos:
         click.echo(
             f"N = {size:,}, d = {dimensions}, k1 = {K1}, k2 = {K2}, eps = {EPS}, {threads} threads, median of {repeats}"
         )
-        click.echo("way          seconds  / search  after search  GiB above features  clusters  noise    ARI to ours")
+        click.echo(
+            "way          seconds  / search  after search  GiB above features  clusters  noise  ARI to ours  recall"
+        )
         with tempfile.TemporaryDirectory() as folder:
             np.save(Path(folder, "features.npy"), people(size, dimensions).numpy())
             rounds = [{way: _in_process(way, Path(folder), threads) for way in ways} for _ in range(repeats)]
@@ -120,38 +127,51 @@ def _in_process(way: str, folder: Path, threads: int) -> Measured:
     code = f"from trainer import bench_clustering as b; b.measure({way!r}, {str(folder)!r}, {threads})"
     subprocess.run([sys.executable, "-c", code], check=True)
     result = np.load(folder / f"{way}.npz")
-    return Measured(float(result["seconds"]), float(result["search"]), float(result["memory"]), result["labels"])
+    seconds, search, memory = (float(result[name]) for name in ("seconds", "search", "memory"))
+    return Measured(seconds, search, memory, result["labels"], result["nearest"])
 
 
 def measure(way: str, folder: str, threads: int) -> None:
     """Run one way on features.npy of the folder and write its figures and labels beside it."""
     torch.set_num_threads(threads)
     features = np.load(Path(folder, "features.npy"))
-    run = {"search": bare_search, "ours": clustering.pseudo_labels, "dense": dense_labels}[way]
+    ways: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+        "search": bare_search,
+        "ours": clustering.pseudo_labels,
+        "approximate": partial(clustering.pseudo_labels, search="approximate"),
+        "dense": dense_labels,
+    }
+    run = ways[way]
     run(features[:SEEDED])
-    spent = _time_search()
+    spent, found = (
+        _watch(approximate, "approximate_neighbours")
+        if way == "approximate"
+        else _watch(neighbours, "nearest_neighbours")
+    )
     before = _resident()
     start = time.perf_counter()
     labels = run(features)
     seconds = time.perf_counter() - start
     memory = max(0, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 - before) / 2**30
-    search = seconds if way == "search" else sum(spent)
-    np.savez(Path(folder, f"{way}.npz"), seconds=seconds, search=search, memory=memory, labels=labels)
+    nearest = np.sort(np.concatenate([np.empty((0, K1), np.int64), *(f.numpy() for f in found)]), axis=1)
+    measured = Measured(seconds, sum(spent), memory, labels, nearest)
+    np.savez(Path(folder, f"{way}.npz"), **dataclasses.asdict(measured))
 
 
-def _time_search() -> list[float]:
-    """Have the search inside `pseudo_labels` timed, and return the list its seconds will be in."""
-    spent: list[float] = []
-    search = neighbours.nearest_neighbours
+def _watch(module: ModuleType, name: str) -> tuple[list[float], list[Tensor]]:
+    """Have a search that `pseudo_labels` calls timed; return the lists of its seconds and of what it found."""
+    seconds: list[float] = []
+    results: list[Tensor] = []
+    search = getattr(module, name)
 
     def timed(features: Tensor, k: int) -> Tensor:
         start = time.perf_counter()
-        found = search(features, k)
-        spent.append(time.perf_counter() - start)
-        return found
+        results.append(search(features, k))
+        seconds.append(time.perf_counter() - start)
+        return results[-1]
 
-    neighbours.nearest_neighbours = timed
-    return spent
+    setattr(module, name, timed)
+    return seconds, results
 
 
 def _resident() -> int:
@@ -169,7 +189,10 @@ def _report(way: str, measured: list[Measured], rounds: list[dict[str, Measured]
     line += f"  {after:>12}  {max(m.memory for m in measured):18.2f}"
     if way != "search":
         m, ours = measured[0], rounds[0]["ours"]
-        line += f"  {m.clusters:8}  {(m.labels < 0).sum():5}  {adjusted_rand_score(ours.labels, m.labels):13.6f}"
+        line += f"  {m.clusters:8}  {(m.labels < 0).sum():5}  {adjusted_rand_score(ours.labels, m.labels):11.4f}"
+    if way == "approximate":
+        both = np.sort(np.concatenate([m.nearest, rounds[0]["ours"].nearest], axis=1), axis=1)
+        line += f"  {(both[:, 1:] == both[:, :-1]).sum() / m.nearest.size:6.4f}"
     click.echo(line)
 
 

@@ -17,7 +17,8 @@ def advice(features: Tensor | np.ndarray, eps: float, min_samples: int, k1: int,
     """Say in a line what `clustering.pseudo_labels` found with these settings, and which eps would give clusters.
 
     The distances named are `core_distances`: from such an eps on a photo is a core point. The eps advised is that of
-    0.05, 0.1 ... 0.95 with the most clusters. Takes the memory of all Jaccard distances below 1.
+    0.05, 0.1 ... 0.95 that puts the most photos into clusters other than the largest. Takes the memory of all Jaccard
+    distances below 1.
 
     Args:
         features, k1, k2, eps, min_samples: see `clustering.pseudo_labels`.
@@ -29,10 +30,10 @@ def advice(features: Tensor | np.ndarray, eps: float, min_samples: int, k1: int,
     core = np.percentile(core_distances(similarity, min_samples), QUANTILES)
     spread = ", ".join(f"{q} % {distance:.2f}" for q, distance in zip(QUANTILES, core, strict=True))
     labels = [_labels(similarity, tried, min_samples) for tried in TRIED]
-    best = int(np.argmax([label.max() for label in labels]))
+    best = int(np.argmax([_outside_largest(label) for label in labels]))
     hint = (
         f"eps {TRIED[best]:g} would give {_counts(labels[best])}"
-        if labels[best].max() > 0
+        if _outside_largest(labels[best])
         else "no eps gives two clusters: lower min_samples or k1, or start from pretrained weights"
     )
     return f"{found}; {min_samples} photos, itself counted, lie within (quantiles): {spread}; {hint}"
@@ -52,6 +53,11 @@ def _labels(similarity: sparse.csr_array, eps: float, min_samples: int) -> np.nd
     near.data[np.float32(1) - near.data > np.float32(eps)] = 0
     near.eliminate_zeros()
     return dbscan(near, min_samples)
+
+
+def _outside_largest(labels: np.ndarray) -> int:
+    counts = np.bincount(labels[labels >= 0], minlength=1)
+    return int(counts.sum() - counts.max())
 
 
 def _counts(labels: np.ndarray) -> str:

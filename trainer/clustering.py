@@ -2,41 +2,56 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+from typing import Literal, get_args
+
 import numpy as np
 import torch
 from scipy import sparse
 from torch import Tensor
 
 from data.errors import InputError, RunError
-from trainer import jaccard, neighbours
+from trainer import approximate, jaccard, neighbours
 from trainer.dbscan import dbscan
 
+Search = Literal["exact", "approximate"]
+MEMORY = Path("/proc/meminfo")
 
-def jaccard_similarity(features: Tensor | np.ndarray, k1: int = 30, k2: int = 6) -> sparse.csr_array:
+
+def jaccard_similarity(
+    features: Tensor | np.ndarray, k1: int = 30, k2: int = 6, search: Search = "exact"
+) -> sparse.csr_array:
     """Return 1 - the k-reciprocal Jaccard distance (Zhong et al. 2017) of all pairs; what is absent is 0.
 
     Args:
         features: (N, d), any floating type, unit length, on any device.
         k1: neighbours of a photo, itself counted; of fewer photos all are neighbours.
         k2: neighbours whose weights are averaged (query expansion); 1 takes no mean.
+        search: "exact" neighbours, or "approximate" ones for 10^6 photos and more, see `approximate`.
 
     Returns:
         (N, N) float32 in (0, 1], symmetric, the diagonal 1. The same bits whatever the number of threads.
 
     Raises:
         InputError: for features that are not a matrix of unit vectors, and for sizes below 1.
-        RunError: for features that are not finite.
+        RunError: for features that are not finite, and where memory is too small (see `memory_needed`).
     """
-    return _graph(features, k1, k2, farthest=1.0)
+    return _graph(features, k1, k2, search, farthest=1.0)
 
 
 def pseudo_labels(
-    features: Tensor | np.ndarray, eps: float = 0.4, min_samples: int = 4, k1: int = 30, k2: int = 6
+    features: Tensor | np.ndarray,
+    eps: float = 0.4,
+    min_samples: int = 4,
+    k1: int = 30,
+    k2: int = 6,
+    search: Search = "exact",
 ) -> np.ndarray:
     """Cluster photos by DBSCAN on their Jaccard distance, of which only pairs within eps are ever kept.
 
     Args:
-        features, k1, k2: see `jaccard_similarity`.
+        features, k1, k2, search: see `jaccard_similarity`.
         eps: largest distance of two photos that are near each other, compared in float32; above 0, below 1.
         min_samples: photos near a core photo, itself counted.
 
@@ -50,17 +65,41 @@ def pseudo_labels(
         raise InputError(f"eps is {eps}: choose a Jaccard distance between 0 and 1, such as 0.4")
     if min_samples < 1:
         raise InputError(f"min_samples is {min_samples}: choose 1 or more")
-    return dbscan(_graph(features, k1, k2, farthest=eps), min_samples)
+    return dbscan(_graph(features, k1, k2, search, farthest=eps), min_samples)
 
 
-def _graph(features: Tensor | np.ndarray, k1: int, k2: int, farthest: float) -> sparse.csr_array:
+def memory_needed(photos: int, dimensions: int, k1: int = 30, k2: int = 6) -> int:
+    """Estimate the bytes that `pseudo_labels` takes above its features, from above for features of ordinary spread."""
+    copies = 6 * dimensions  # float32 on exact steps, bfloat16
+    similarities = 4 * neighbours.ROWS
+    lists = 100 * k1
+    weights = 32 * k1 * k2  # by row and by column, each while it is being made from another
+    return photos * (copies + similarities + lists + weights) + 32 * jaccard.BLOCK
+
+
+def _check_memory(photos: int, dimensions: int, k1: int, k2: int) -> None:
+    """Raise RunError where Linux has less memory available than is needed."""
+    available = re.search(r"MemAvailable: +(\d+) kB", MEMORY.read_text()) if MEMORY.exists() else None
+    needed = memory_needed(photos, dimensions, k1, k2)
+    if available and needed > int(available[1]) * 1024:
+        raise RunError(
+            f"clustering {photos} photos takes about {needed / 2**30:.1f} GiB and {int(available[1]) / 2**20:.1f} GiB "
+            "are available: free some memory, or choose smaller k1 and k2"
+        )
+
+
+def _graph(features: Tensor | np.ndarray, k1: int, k2: int, search: Search, farthest: float) -> sparse.csr_array:
     if k1 < 1 or k2 < 1:
         raise InputError(f"k1 is {k1} and k2 is {k2}: choose 1 or more")
-    exact = neighbours.on_exact_steps(_checked(torch.as_tensor(features).detach()))
+    if search not in get_args(Search):
+        raise InputError(f"unknown search {search!r}: choose one of {', '.join(get_args(Search))}")
+    checked = _checked(torch.as_tensor(features).detach())
+    _check_memory(len(checked), checked.shape[1], min(k1, len(checked)), k2)
+    exact = neighbours.on_exact_steps(checked)
     if not len(exact):
         return sparse.csr_array((0, 0), dtype=np.float32)
-    nearest = neighbours.nearest_neighbours(exact, min(k1, len(exact))).numpy()
-    return jaccard.graph(exact, nearest, k1, k2, farthest)
+    find = neighbours.nearest_neighbours if search == "exact" else approximate.approximate_neighbours
+    return jaccard.graph(exact, find(exact, min(k1, len(exact))).numpy(), k1, k2, farthest)
 
 
 def _checked(features: Tensor) -> Tensor:

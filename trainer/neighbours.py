@@ -91,7 +91,7 @@ def nearest_neighbours(features: Tensor, k: int) -> Tensor:
         for form in _formats(features, k):
             left = _search(features, form, left, k, found)
         if len(left):
-            _search_exactly(features, left, k, found)
+            search_exactly(features, left, k, found)
     return found
 
 
@@ -138,7 +138,7 @@ def _search(features: Tensor, form: _Format, left: Tensor, k: int, found: Tensor
     for rows in _blocks(left, len(features)):
         candidates, least = _select(torch.mm(form.features[rows], form.features.T, out=block[: len(rows)]), k + SPARE)
         exact = similarities(features, rows.repeat_interleave(k + SPARE), candidates.ravel()).view_as(candidates)
-        neighbours, exact = _ranked(rows, candidates, exact, k)
+        neighbours, exact = ranked(rows, candidates, exact, k)
         found[rows.cpu()] = neighbours.cpu()
         best_of_others = least * (1 + form.rounding) + form.error[rows]
         uncertain.append(rows[(least <= 0) | (best_of_others >= exact[:, -1])])
@@ -163,8 +163,8 @@ def _select(block: Tensor, count: int) -> tuple[Tensor, Tensor]:
     return members.gather(1, largest.indices), largest.values.amin(dim=1)
 
 
-def _search_exactly(features: Tensor, left: Tensor, k: int, found: Tensor) -> None:
-    """Write the neighbours of the photos `left`, from all similarities in float64."""
+def search_exactly(features: Tensor, left: Tensor, k: int, found: Tensor) -> None:
+    """Write the k nearest neighbours of the photos `left` into found (N, k), from all similarities in float64."""
     double = features.double()
     for rows in _blocks(left, len(features)):
         exact = double[rows] @ double.T
@@ -172,11 +172,14 @@ def _search_exactly(features: Tensor, left: Tensor, k: int, found: Tensor) -> No
         away = _away(rows, torch.arange(len(features), device=features.device)[None])
         wanted = torch.where(exact > kth, -1, torch.where(exact == kth, away, away.amax() + 1))
         columns = wanted.topk(k, largest=False, sorted=False).indices
-        found[rows.cpu()] = _ranked(rows, columns, exact.gather(1, columns), k)[0].cpu()
+        found[rows.cpu()] = ranked(rows, columns, exact.gather(1, columns), k)[0].cpu()
 
 
-def _ranked(rows: Tensor, columns: Tensor, exact: Tensor, k: int) -> tuple[Tensor, Tensor]:
-    """Order the columns found for each row by exact similarity, then by distance in index; give the first k of both."""
+def ranked(rows: Tensor, columns: Tensor, exact: Tensor, k: int) -> tuple[Tensor, Tensor]:
+    """Order the columns found for each row by exact similarity, then by distance in index, and keep the first k.
+
+    Shapes: (rows,), (rows, found) and (rows, found) to (rows, k) columns and (rows, k) similarities.
+    """
     nearer = _away(rows, columns).argsort(dim=1)
     exact, order = exact.gather(1, nearer).sort(dim=1, descending=True, stable=True)
     return columns.gather(1, nearer).gather(1, order)[:, :k], exact[:, :k]

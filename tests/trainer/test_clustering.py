@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from sklearn.cluster import DBSCAN
 
 from data.errors import InputError, RunError
-from trainer import jaccard
+from trainer import clustering, jaccard
 from trainer.bench_clustering import people
 from trainer.clustering import jaccard_similarity, pseudo_labels
 
@@ -116,6 +116,15 @@ def test_any_floating_type_and_a_graph_are_taken() -> None:
     assert pseudo_labels(features.half(), k1=10).max() > 0
 
 
+def test_memory_is_estimated_before_it_is_used(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "meminfo").write_text("MemTotal: 24000000 kB\nMemAvailable:    102400 kB\n")
+    monkeypatch.setattr(clustering, "MEMORY", tmp_path / "meminfo")
+    with pytest.raises(RunError, match=r"clustering 50 photos takes about 0\.1 GiB and 0\.1 GiB are available"):
+        pseudo_labels(people(50, 16))
+    monkeypatch.setattr(clustering, "MEMORY", tmp_path / "missing")
+    assert len(pseudo_labels(people(50, 16))) == 50
+
+
 def test_wrong_input_is_named() -> None:
     features = people(50, 16)
     broken = features.clone()
@@ -133,5 +142,7 @@ def test_wrong_input_is_named() -> None:
             pseudo_labels(features, eps)
     with pytest.raises(InputError, match="min_samples is 0"):
         pseudo_labels(features, min_samples=0)
+    with pytest.raises(InputError, match=r"unknown search 'fast'.*exact, approximate"):
+        pseudo_labels(features, search="fast")  # type: ignore[arg-type]
     with pytest.raises(InputError, match="k1 is 0"):
         jaccard_similarity(features, 0)
