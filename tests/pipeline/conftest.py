@@ -12,6 +12,12 @@ from data.walkers.benchmark import Recipe, write_walkers
 from pipeline.pise import Generator, save_generator
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _one_thread() -> None:
+    """Tensors this small only make threads wait for each other."""
+    torch.set_num_threads(1)
+
+
 @pytest.fixture(scope="session")
 def rendered(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Eighteen training photos of three walkers in PRCC's layout, with annotations; not to be changed."""
