@@ -44,7 +44,7 @@ class SegformerParsing:
         known = LABEL_SPACES.get(labels)
         if known is None:
             raise InputError(f"label space {labels!r} is unknown: choose one of {', '.join(LABEL_SPACES)}")
-        number = _transformers().AutoConfig.from_pretrained(Path(_files(name)[0]).parent).num_labels
+        number = _transformers().AutoConfig.from_pretrained(_files(name)[0].parent).num_labels
         if number != len(known):
             raise InputError(
                 f"{name}: tells {number} labels apart, but {labels!r} has {len(known)}: name its label space"
@@ -120,14 +120,14 @@ class VitPose:
 # Loaded once a process, whatever the number of annotators that were sent there.
 @functools.lru_cache(maxsize=1)
 def _parser(name: str, device: str) -> tuple[Any, Any]:
-    library, folder = _transformers(), Path(_files(name)[0]).parent
+    library, folder = _quiet(_transformers()), _files(name)[0].parent
     model = library.AutoModelForSemanticSegmentation.from_pretrained(folder, use_safetensors=True)
     return library.AutoImageProcessor.from_pretrained(folder), model.eval().to(device)
 
 
 @functools.lru_cache(maxsize=1)
 def _poser(name: str, device: str) -> tuple[Any, Any]:
-    library, folder = _transformers(), Path(_files(name)[0]).parent
+    library, folder = _quiet(_transformers()), _files(name)[0].parent
     model = library.VitPoseForPoseEstimation.from_pretrained(folder, use_safetensors=True)
     return library.VitPoseImageProcessor.from_pretrained(folder), model.eval().to(device)
 
@@ -140,6 +140,13 @@ def _transformers() -> Any:
             "pose and parsing from models need transformers: pip install 'sync-person-cloud[annotate]', or give files"
         ) from None
     return transformers
+
+
+def _quiet(library: Any) -> Any:
+    """Without its notes and bars on loading from disk, one set a worker; those of a download stay."""
+    library.logging.set_verbosity_error()
+    library.logging.disable_progress_bar()
+    return library
 
 
 @functools.cache

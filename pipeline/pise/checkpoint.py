@@ -54,7 +54,7 @@ def load_generator(checkpoint: str | os.PathLike[str], device: str | torch.devic
     """
     path = Path(checkpoint)
     tensors, metadata = _read(path)
-    if "format" in metadata:
+    if "kind" in metadata:
         generator = _empty_generator(path, metadata)
         state = tensors
         _compare_names(path, set(generator.state_dict()), set(state))
@@ -113,9 +113,11 @@ def _read(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
 
 
 def _empty_generator(path: Path, metadata: dict[str, str]) -> Generator:
-    if metadata["format"] != FORMAT:
-        raise InputError(f"{path}: format {metadata['format']}, this version reads {FORMAT}: update, or train it anew")
-    kind, width = metadata.get("kind", ""), metadata.get("width", "")
+    if metadata.get("format") != FORMAT:
+        raise InputError(
+            f"{path}: format {metadata.get('format')}, this version reads {FORMAT}: update, or train it anew"
+        )
+    kind, width = metadata["kind"], metadata.get("width", "")
     size = re.fullmatch(r"(\d+)x(\d+)", metadata.get("size", ""))
     if kind not in KINDS or not width.isdecimal() or not int(width):
         raise InputError(
