@@ -19,9 +19,11 @@ from data.shards import SyncStore, newest_store, read_manifest
 from data.shards import verify as verify_store
 from pipeline import sync as syncing
 from pipeline import templates as clothing
-from pipeline.annotate import Annotator, StoredAnnotations
+from pipeline.annotate import Annotator
+from pipeline.annotators import choose_annotator
 from pipeline.canvas import PADDINGS, Canvas
 from pipeline.ideal import IdealPainter
+from pipeline.label_spaces import LABEL_SPACES
 from pipeline.painter import CUTS, PRECISIONS, Painter, PisePainter
 from pipeline.preview import figures, line
 from pipeline.preview import preview as make_preview
@@ -46,6 +48,33 @@ class Size(click.ParamType[tuple[int, int]]):
         if not found:
             self.fail(f"{value!r} is no size: give height and width, as in 256x128", param, ctx)
         return int(found[1]), int(found[2])
+
+
+def annotating(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the options that say where pose and parsing come from, and give the command `annotations` in their place."""
+
+    @click.option("--parsing", type=click.Path(path_type=Path), help="folder of parsing PNGs; say their --labels")
+    @click.option("--labels", type=click.Choice(sorted(LABEL_SPACES)), help="what the parsing's labels mean")
+    @click.option("--keypoints", type=click.Path(path_type=Path), help="folder of OpenPose JSON files, or a CSV file")
+    @click.option("--parsing-model", help="SegFormer made for clothes: its name on the hub, or a folder")
+    @click.option("--pose-model", help="ViTPose: its name on the hub, or a folder")
+    @functools.wraps(command)
+    def annotated(
+        parsing: Path | None,
+        labels: str | None,
+        keypoints: Path | None,
+        parsing_model: str | None,
+        pose_model: str | None,
+        **others: Any,
+    ) -> None:
+        choice: dict[str, Any] = {
+            "parsing": parsing and parsing.absolute(),
+            "labels": labels,
+            "keypoints": keypoints and keypoints.absolute(),
+        }
+        command(annotations={**choice, "parsing_model": parsing_model, "pose_model": pose_model}, **others)
+
+    return annotated
 
 
 def planning(command: Callable[..., None]) -> Callable[..., None]:
@@ -86,6 +115,7 @@ def planning(command: Callable[..., None]) -> Callable[..., None]:
         show_default=True,
         help="ideal renders walkers anew in the clothes that the generator would paint",
     )
+    @annotating
     @functools.wraps(command)
     def planned(
         dataset: str | None,
@@ -104,14 +134,16 @@ def planning(command: Callable[..., None]) -> Callable[..., None]:
         device: str,
         seed: int,
         kind: str,
+        annotations: dict[str, Any],
         **others: Any,
     ) -> None:
         dataset = dataset or _last_dataset()
-        benchmark = data.open_benchmark(dataset, data_root or WORK / "datasets" / dataset)
+        # Workers of a cluster may stand in another folder.
+        benchmark = data.open_benchmark(dataset, (data_root or WORK / "datasets" / dataset).absolute())
         painter = PisePainter(
-            _weights(dataset, weights),
+            _weights(dataset, weights).absolute(),
             benchmark.root,
-            _annotator(benchmark.root),
+            _annotator(benchmark.root, dataset, _device(device), **annotations),
             clothing.TemplateChoice(bank or versions, templates, seed),
             versions=versions,
             size=size or _SIZES.get(dataset, _SIZE),
@@ -218,8 +250,8 @@ def _weights(dataset: str, given: Path | None) -> Path:
     )
 
 
-def _annotator(root: Path) -> Annotator:
-    return StoredAnnotations(root)
+def _annotator(root: Path, dataset: str, device: str, **choice: Any) -> Annotator:
+    return choose_annotator(root, (WORK / "annotations" / dataset).absolute(), device=device, **choice)
 
 
 def _regions(given: str) -> tuple[int, ...]:

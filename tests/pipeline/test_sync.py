@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
+from PIL import Image
 
 import data
 from data.annotation import CLOTHING_REGIONS, FOLDER, read_annotation
@@ -197,6 +198,23 @@ def test_a_photo_without_a_person_is_kept_with_copies(command: Sync, walkers: Pa
     np.testing.assert_array_equal(store.group(5), store.group(5)[:1].repeat(5, 0))
     assert np.isnan(store.moved(5)).all()
     assert store.manifest["redrawn"] == 17
+
+
+def test_annotations_that_people_have_serve_in_place_of_the_data_sets_own(command: Sync, walkers: Path) -> None:
+    rows = ["name:keypoints_y:keypoints_x"]
+    for photo in photos_of(walkers)[1:]:
+        annotation = read_annotation(walkers, photo)
+        png = Path("parsings", photo.relative_to(walkers)).with_suffix(".png")
+        png.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(annotation.parsing).save(png)
+        x, y = (np.nan_to_num(axis, nan=-1).astype(int).tolist() for axis in annotation.joints.T)
+        rows.append(f"{photo.relative_to(walkers).as_posix()}: {y}: {x}")
+    Path("keypoints.csv").write_text("\n".join(rows))
+    shutil.rmtree(walkers / FOLDER)
+    result = command("--parsing", "parsings", "--labels", "pise", "--keypoints", "keypoints.csv")
+    assert result.exit_code == 0, result.output
+    assert "17 photos redrawn" in result.output
+    assert not SyncStore(newest_store(Path("work/sync"))).redrawn(0)
 
 
 def test_no_usable_photo_at_all_is_fatal(walkers: Path) -> None:
