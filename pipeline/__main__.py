@@ -25,6 +25,8 @@ from pipeline.canvas import PADDINGS, Canvas
 from pipeline.ideal import IdealPainter
 from pipeline.label_spaces import LABEL_SPACES
 from pipeline.painter import CUTS, PRECISIONS, Painter, PisePainter
+from pipeline.pise import fit
+from pipeline.pise.training import PiseSettings
 from pipeline.preview import figures, line
 from pipeline.preview import preview as make_preview
 
@@ -229,6 +231,53 @@ def verify(store: Path | None, dataset: str | None, photos: bool) -> None:
     if faults:
         raise InputError(f"{folder}: {faults} of its shards are at fault (named above)")
     click.echo(f"{folder}: all shards are whole")
+
+
+@main.command()
+@click.option(
+    "--dataset",
+    type=click.Choice(data.names()),
+    default="walkers",
+    show_default=True,
+    help="whose unlabelled training photos to fit to; for walkers, people rendered for it",
+)
+@click.option("--data-root", type=click.Path(path_type=Path), help="its folder; by default work/datasets/<dataset>")
+@click.option("--scenes", type=click.IntRange(2), help="scenes to render, or the most photos to read; by default 6000")
+@click.option("--size", type=Size(), help="of the pictures; by default 256x128, for walkers 128x64")
+@click.option("--width", type=click.IntRange(1), help="channels; by default 32, for walkers 16 (PISE's authors: 64)")
+@click.option("--steps", type=click.IntRange(1), help="of training; by default 20000, for walkers 7000")
+@click.option("--batch", type=click.IntRange(2), help="examples a step; by default 10")
+@click.option(
+    "--vgg-weights", type=click.Path(path_type=Path), help="of torchvision's vgg19: adds perceptual and style losses"
+)
+@click.option("--same-clothes", is_flag=True, help="learn from other photos in the same clothes, by the labels")
+@click.option("--device", default="", help="cpu, cuda or cuda:N; by default a GPU if there is one")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="of all that is drawn")
+@click.option("--jobs", type=click.IntRange(1), default=os.cpu_count() or 1, help="that render; by default one a core")
+@annotating
+def pise(
+    dataset: str,
+    data_root: Path | None,
+    vgg_weights: Path | None,
+    same_clothes: bool,
+    device: str,
+    jobs: int,
+    annotations: dict[str, Any],
+    **given: Any,
+) -> None:
+    """Fit a generator for `sync --weights`; the same command again goes on where it was interrupted."""
+    folder, on = WORK / "pise" / dataset, torch.device(_device(device))
+    if dataset == "walkers":
+        if data_root or vgg_weights or same_clothes or any(annotations.values()):
+            raise InputError("walkers are rendered with exact targets: leave --data-root and the options of photos out")
+        weights, fidelity = fit.fit_scenes(fit.adjust(PiseSettings(), **given), folder, on, jobs)
+        click.echo(str(fidelity))
+    else:
+        benchmark = data.open_benchmark(dataset, data_root or WORK / "datasets" / dataset)
+        settings = fit.adjust(fit.PhotoSettings(same_clothes=same_clothes), **given)
+        annotator = _annotator(benchmark.root, dataset, str(on), **annotations)
+        weights = fit.fit_photos(benchmark, annotator, settings, folder, on, vgg_weights)
+    click.echo(f"weights: {weights} (look at {folder}/samples.png)")
 
 
 def _last_dataset() -> str:

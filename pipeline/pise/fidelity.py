@@ -9,8 +9,8 @@ import torch
 
 from data.annotation import CLOTHING_REGIONS
 from pipeline.pise.generator import Generator
+from pipeline.pise.objectives import redraw
 from pipeline.pise.pairs import Scenes
-from pipeline.pise.training import redraw
 
 
 @dataclass(frozen=True)

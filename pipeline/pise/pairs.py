@@ -63,6 +63,13 @@ class Scenes:
     def __len__(self) -> int:
         return len(self.images)
 
+    def draw(self, rng: np.random.Generator, count: int) -> Batch:
+        """A batch of `count` scenes, one of the people in each to change clothes, the same one in all."""
+        chosen = rng.choice(len(self), count, replace=count > len(self))
+        return self.batch(chosen, person=int(rng.integers(2)), outfit=int(rng.integers(2)))
+
+    samples = draw
+
     def batch(self, scenes: npt.NDArray[np.int64], person: int, outfit: int) -> Batch:
         """The person `person` (0 or 1) of each of `scenes`, to be changed out of `outfit` (0 or 1)."""
         height, width = self.parsings.shape[-2:]

@@ -1,14 +1,17 @@
-"""Fitting a small PISE to people of whom the same picture in other clothes can be rendered."""
+"""Training: a generator fitted to examples by an objective and a discriminator, step by step, resumable."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
-import os
-from collections.abc import Callable
+import pickle
+import signal
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, cast
+from types import FrameType
+from typing import Any, Protocol, cast
 
 import numpy as np
 import torch
@@ -18,12 +21,13 @@ from torch.nn import functional
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm import tqdm
 
-from data.annotation import CLOTHING_REGIONS
+from data.atomic import replacing
 from data.errors import Interrupted, RunError
 from pipeline.pise.checkpoint import save_generator
 from pipeline.pise.discriminator import Discriminator
 from pipeline.pise.generator import Generator
-from pipeline.pise.pairs import Batch, Scenes
+from pipeline.pise.objectives import Exact, Objective, redraw
+from pipeline.pise.pairs import Batch
 
 CHECKPOINT = "checkpoint.pt"
 SHEET = "samples.png"
@@ -58,6 +62,25 @@ class PiseSettings:
     average_decay: float = 0.998
     seed: int = 0
 
+    @property
+    def recuts(self) -> bool:
+        """Whether the examples have targets whose clothes are cut otherwise than the source's."""
+        return True
+
+    def objective(self) -> Exact:
+        """What a painting is held against where its target is known."""
+        return Exact(self.clothes_weight, self.chroma_weight, self.chroma_from)
+
+
+class Examples(Protocol):
+    """What batches are drawn from."""
+
+    def draw(self, rng: np.random.Generator, count: int) -> Batch:
+        """Draw a batch to learn from; `rng` decides it."""
+
+    def samples(self, rng: np.random.Generator, count: int) -> Batch:
+        """Draw a batch to look at."""
+
 
 def learning_rate(settings: PiseSettings, step: int) -> float:
     """Half a cosine from the settings' learning rate to 2 % of it, after 200 steps of warm-up."""
@@ -65,29 +88,40 @@ def learning_rate(settings: PiseSettings, step: int) -> float:
     return settings.learning_rate * min(1.0, (step + 1) / 200) * falling
 
 
-def redraw(generator: Generator, batch: Batch) -> torch.Tensor:
-    """The source in the template's clothes, (B, 3, H, W) in [-1, 1], painted into the target's parsing."""
-    codes, present = generator.style(batch.source, batch.source_parsing)
-    new_codes, new_present = generator.style(batch.template, batch.template_parsing)
-    exchanged = torch.zeros_like(present)
-    exchanged[:, CLOTHING_REGIONS] = new_present[:, CLOTHING_REGIONS]
-    regions = torch.where(exchanged.unsqueeze(2) > 0, new_codes[:, :-1], codes[:, :-1])
-    codes = torch.cat([regions, codes[:, -1:]], 1)
-    layout = generator.layout(batch.source, batch.pose, batch.source_parsing, batch.target_parsing)
-    return generator.paint(layout, batch.target_parsing, codes, torch.maximum(present, exchanged))
-
-
 def train_generator(
-    make_scenes: Callable[[], Scenes], settings: PiseSettings, folder: Path, device: torch.device, every: int = 250
+    make_examples: Callable[[], Examples],
+    settings: PiseSettings,
+    folder: Path,
+    device: torch.device,
+    every: int = 250,
+    objective: Objective | None = None,
 ) -> Path:
     """Fit a generator and write its weights; goes on from the folder's checkpoint if there is one.
 
-    Every `every` steps a checkpoint and a sheet of samples are written and a line is added to the log. Returns the
-    weights' file. Raises RunError when the loss is not finite and Interrupted (after saving) on an interrupt.
+    Every `every` steps a checkpoint and a sheet of samples are written and a line is added to the log. On Ctrl-C or
+    SIGTERM the step is ended and a checkpoint written; a run so interrupted ends, on a CPU, with the very weights of an
+    uninterrupted one.
+
+    Args:
+        make_examples: called when the folder's checkpoint has been found to fit, if there are steps left to take.
+        settings: what decides the result, besides the examples.
+        folder: of everything that is written.
+        device: where to compute, in bfloat16 but for the losses.
+        every: steps between two checkpoints.
+        objective: by default the settings' own.
+
+    Returns:
+        The weights' file.
+
+    Raises:
+        RunError: the loss is not finite, or the checkpoint is damaged or of other settings.
+        Interrupted: on an interrupt, after saving.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    objective = objective or settings.objective()
     torch.manual_seed(settings.seed)
-    generator = Generator(settings.width, size=(settings.height, settings.picture_width), recuts=True).to(device)
+    size = (settings.height, settings.picture_width)
+    generator = Generator(settings.width, size=size, recuts=settings.recuts).to(device)
     _use_instance_norm(generator)
     discriminator = Discriminator(settings.discriminator_width).to(device)
     average = AveragedModel(generator, multi_avg_fn=get_ema_multi_avg_fn(settings.average_decay), use_buffers=True)
@@ -102,19 +136,21 @@ def train_generator(
         "opponent": opponent,
     }
     first = _restore(folder / CHECKPOINT, parts, settings)
-    scenes = make_scenes()
+    if first == settings.steps:
+        save_generator(averaged, folder / WEIGHTS)
+        return folder / WEIGHTS
+    examples = make_examples()
     progress = tqdm(range(first, settings.steps), initial=first, total=settings.steps, desc="pise", disable=None)
-    step = first
     history: list[dict[str, float]] = []
-    try:
+    with _interrupts_noted() as interrupted:
         for step in progress:
             for group in (*optimiser.param_groups, *opponent.param_groups):
                 group["lr"] = learning_rate(settings, step)
-            batch = draw_batch(scenes, settings, step, device)
-            losses = _step(generator, discriminator, optimiser, opponent, batch, settings, step)
+            batch = draw_batch(examples, settings, step, device)
+            losses = _step(generator, discriminator, optimiser, opponent, batch, objective, settings, step)
             average.update_parameters(generator)
             history.append(losses)
-            if not math.isfinite(losses["l1"]):
+            if not all(map(math.isfinite, losses.values())):
                 raise RunError(f"the loss is not finite at step {step}: lower the learning rate, start in a new folder")
             if (step + 1) % every == 0:
                 means = {name: sum(each.get(name, 0.0) for each in history) / len(history) for name in losses}
@@ -124,37 +160,43 @@ def train_generator(
                 figures = " ".join(f"{name} {value:.4f}" for name, value in means.items())
                 progress.write(f"pise step {step + 1}/{settings.steps} {figures}")
                 _save(folder / CHECKPOINT, parts, settings, step + 1)
-                write_samples(folder / SHEET, averaged, draw_batch(scenes, settings, -1, device))
-    except KeyboardInterrupt as interrupt:
-        _save(folder / CHECKPOINT, parts, settings, step)
-        raise Interrupted(
-            f"stopped at step {step} of {settings.steps}: the same command goes on from there"
-        ) from interrupt
+                write_samples(folder / SHEET, averaged, draw_samples(examples, settings, device))
+            if interrupted():
+                _save(folder / CHECKPOINT, parts, settings, step + 1)
+                raise Interrupted(
+                    f"stopped after step {step + 1} of {settings.steps}: the same command goes on from there"
+                )
     _save(folder / CHECKPOINT, parts, settings, settings.steps)
     save_generator(averaged, folder / WEIGHTS)
+    write_samples(folder / SHEET, averaged, draw_samples(examples, settings, device))
     return folder / WEIGHTS
 
 
-def draw_batch(scenes: Scenes, settings: PiseSettings, step: int, device: torch.device) -> Batch:
+def draw_batch(examples: Examples, settings: PiseSettings, step: int, device: torch.device) -> Batch:
     """The batch of a step; it depends on the seed and the step alone, so that a resumed run sees the same ones."""
-    rng = np.random.default_rng((settings.seed, step + 1))
-    chosen = rng.choice(len(scenes), settings.batch, replace=settings.batch > len(scenes))
-    batch = scenes.batch(chosen, person=int(rng.integers(2)), outfit=int(rng.integers(2))).to(device)
-    return batch.halve() if 0 <= step < settings.coarse_steps else batch
+    batch = examples.draw(np.random.default_rng((settings.seed, step + 1)), settings.batch).to(device)
+    return batch.halve() if step < settings.coarse_steps else batch
+
+
+def draw_samples(examples: Examples, settings: PiseSettings, device: torch.device) -> Batch:
+    """The batch on the sheet of samples, always the same."""
+    return examples.samples(np.random.default_rng((settings.seed, 0)), settings.batch).to(device)
 
 
 def write_samples(file: Path, generator: Generator, batch: Batch) -> None:
-    """A picture of what a generator does: columns of source, template, redrawn and true target."""
+    """A picture of what a generator does: columns of source, template, redrawn and, if there is one, true target."""
     was_training = generator.training
     generator.eval()
     with torch.no_grad():
         painted = redraw(generator, batch)
     generator.train(was_training)
-    columns = torch.stack([batch.source, batch.template, painted, batch.target], 1)
-    columns = columns[: len(columns) // _ACROSS * _ACROSS]
+    truth = [] if torch.equal(batch.source, batch.target) else [batch.target]
+    columns = torch.stack([batch.source, batch.template, painted, *truth], 1)
+    across = min(_ACROSS, len(columns))
+    columns = columns[: len(columns) // across * across]
     count, kinds, _, height, width = columns.shape
-    tiles = columns.unflatten(0, (-1, _ACROSS)).permute(0, 4, 1, 2, 5, 3)
-    sheet = tiles.reshape(count // _ACROSS * height, _ACROSS * kinds * width, 3).clamp(-1, 1)
+    tiles = columns.unflatten(0, (-1, across)).permute(0, 4, 1, 2, 5, 3)
+    sheet = tiles.reshape(count // across * height, across * kinds * width, 3).clamp(-1, 1)
     Image.fromarray(((sheet + 1) * 127.5).round().byte().cpu().numpy()).save(file)
 
 
@@ -164,46 +206,49 @@ def _step(
     optimiser: torch.optim.Optimizer,
     opponent: torch.optim.Optimizer,
     batch: Batch,
+    objective: Objective,
     settings: PiseSettings,
     step: int,
 ) -> dict[str, float]:
     """One step of both players (hinge loss: Lim and Ye 2017). Returns the losses' values."""
-    with torch.autocast(batch.source.device.type, torch.bfloat16):
-        painted = redraw(generator, batch)
-    painted = painted.float()
-    difference = painted - batch.target
-    error = difference.abs().mean(1)
-    chroma = (difference - difference.mean(1, keepdim=True)).abs().mean(1)
-    clothes = (batch.target_parsing[:, CLOTHING_REGIONS] + batch.source_parsing[:, CLOTHING_REGIONS]).amax(1)
-    weight = 1 + (settings.clothes_weight - 1) * clothes
-    chroma_weight = settings.chroma_weight if step >= settings.chroma_from else 0.0
-    distance = ((error + chroma_weight * chroma) * weight).sum() / weight.sum()
-    values = {
-        "l1": error.detach().mean().item(),
-        "clothes_l1": ((error * clothes).sum() / clothes.sum()).item(),
-        "clothes_chroma": ((chroma * clothes).sum() / clothes.sum()).item(),
-    }
-    loss = distance
+    attempt = objective(generator, batch, step)
+    loss, values = attempt.loss, attempt.values
     adversarial = step >= settings.coarse_steps
     if adversarial:
         discriminator.requires_grad_(False)
-        fooled = -discriminator(painted, batch.target_parsing).mean()
+        values["fooled"] = -discriminator(attempt.painted, attempt.parsing).mean()
         discriminator.requires_grad_(True)
-        loss = loss + settings.adversarial_weight * fooled
-        values["fooled"] = fooled.item()
+        loss = loss + settings.adversarial_weight * values["fooled"]
     optimiser.zero_grad()
     loss.backward()
     torch.nn.utils.clip_grad_norm_(generator.parameters(), 1.0)
     optimiser.step()
     if adversarial:
         real = discriminator(batch.target, batch.target_parsing)
-        fake = discriminator(painted.detach(), batch.target_parsing)
+        fake = discriminator(attempt.painted.detach(), attempt.parsing)
         verdict = functional.relu(1 - real).mean() + functional.relu(1 + fake).mean()
         opponent.zero_grad()
         verdict.backward()
         opponent.step()
-        values["discriminator"] = verdict.item()
-    return values
+        values["discriminator"] = verdict
+    return {name: value.item() for name, value in values.items()}
+
+
+@contextlib.contextmanager
+def _interrupts_noted() -> Iterator[Callable[[], bool]]:
+    """Hold SIGINT and SIGTERM back, so that no step is left half done; the function given says if one came."""
+    came = False
+
+    def note(_signal: int, _frame: FrameType | None) -> None:
+        nonlocal came
+        came = True
+
+    previous = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield lambda: came
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
 
 
 def _use_instance_norm(module: nn.Module) -> None:
@@ -217,18 +262,21 @@ def _use_instance_norm(module: nn.Module) -> None:
 
 def _save(file: Path, parts: dict[str, Any], settings: PiseSettings, step: int) -> None:
     state = {name: part.state_dict() for name, part in parts.items()}
-    temporary = file.with_suffix(f".{os.getpid()}.part")
-    torch.save({**state, "settings": asdict(settings), "step": step}, temporary)
-    temporary.replace(file)
+    with replacing(file) as temporary:
+        torch.save({**state, "settings": asdict(settings), "step": step}, temporary)
 
 
 def _restore(file: Path, parts: dict[str, Any], settings: PiseSettings) -> int:
     """Load a checkpoint if there is one; returns the step to go on from."""
     if not file.exists():
         return 0
-    state = torch.load(file, weights_only=True, map_location="cpu")
-    if state["settings"] != asdict(settings):
+    try:
+        state = torch.load(file, weights_only=True, map_location="cpu")
+        trained, step = state["settings"], int(state["step"])
+    except (pickle.UnpicklingError, RuntimeError, EOFError, KeyError, TypeError) as error:
+        raise RunError(f"{file} is damaged: remove it to start anew") from error
+    if trained != asdict(settings):
         raise RunError(f"{file} is of a run with other settings: remove it or choose another folder")
     for name, part in parts.items():
         part.load_state_dict(state[name])
-    return int(state["step"])
+    return step

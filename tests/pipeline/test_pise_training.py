@@ -1,6 +1,8 @@
 """Fitting a generator: exact examples, a loss that falls, and a run that goes on where it was stopped."""
 
 import json
+import os
+import signal
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -14,8 +16,9 @@ from data.annotation import CLOTHING_REGIONS
 from data.errors import Interrupted, RunError
 from pipeline.pise import Generator, load_generator, training
 from pipeline.pise.fidelity import measure_fidelity
+from pipeline.pise.objectives import redraw
 from pipeline.pise.pairs import Batch, Scenes, render_scenes
-from pipeline.pise.training import PiseSettings, learning_rate, redraw, train_generator
+from pipeline.pise.training import Examples, PiseSettings, learning_rate, train_generator
 
 TINY = PiseSettings(
     width=4, height=64, picture_width=32, scenes=6, steps=6, batch=4, coarse_steps=2, discriminator_width=4
@@ -73,25 +76,45 @@ def test_only_the_clothes_come_from_the_template(scenes: Scenes) -> None:
         torch.testing.assert_close(redraw(generator, nothing_to_wear), redraw(generator, other))
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_run_ends_as_an_uninterrupted_one(
-    scenes: Scenes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    scenes: Scenes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
 ) -> None:
     whole = train_generator(lambda: scenes, TINY, tmp_path / "whole", CPU, every=2)
     draw = training.draw_batch
 
-    def interrupted(some: Scenes, settings: PiseSettings, step: int, device: torch.device) -> Batch:
+    def interrupted(some: Examples, settings: PiseSettings, step: int, device: torch.device) -> Batch:
         if step == 3:
-            raise KeyboardInterrupt
+            os.kill(os.getpid(), number)
         return draw(some, settings, step, device)
 
     monkeypatch.setattr(training, "draw_batch", interrupted)
-    with pytest.raises(Interrupted, match="step 3 of 6"):
-        train_generator(lambda: scenes, TINY, tmp_path / "parts", CPU, every=2)
+    with pytest.raises(Interrupted, match="after step 4 of 6"):
+        train_generator(lambda: scenes, TINY, tmp_path / "parts", CPU, every=100)
     monkeypatch.setattr(training, "draw_batch", draw)
     parts = train_generator(lambda: scenes, TINY, tmp_path / "parts", CPU, every=2)
     expected, resumed = load_generator(whole).state_dict(), load_generator(parts).state_dict()
     assert expected.keys() == resumed.keys()
     assert all(torch.equal(expected[name], resumed[name]) for name in expected)
+
+
+def test_a_finished_run_needs_no_examples(scenes: Scenes, tmp_path: Path) -> None:
+    settings = replace(TINY, steps=1)
+    weights = train_generator(lambda: scenes, settings, tmp_path, CPU)
+    before = load_generator(weights).state_dict()
+    weights.unlink()
+
+    def never() -> Scenes:
+        raise AssertionError("made examples")
+
+    again = load_generator(train_generator(never, settings, tmp_path, CPU)).state_dict()
+    assert all(torch.equal(before[name], again[name]) for name in before)
+
+
+def test_a_damaged_checkpoint_is_told(scenes: Scenes, tmp_path: Path) -> None:
+    (tmp_path / training.CHECKPOINT).write_bytes(b"PK\3\4 cut short")
+    with pytest.raises(RunError, match="damaged: remove it"):
+        train_generator(lambda: scenes, TINY, tmp_path, CPU)
 
 
 def test_the_loss_falls_and_is_written_down(scenes: Scenes, tmp_path: Path) -> None:
