@@ -50,7 +50,7 @@ class PiseSettings:
     height: int = 128
     picture_width: int = 64
     scenes: int = 6000
-    steps: int = 7000
+    steps: int = 6000
     coarse_steps: int = 2500
     batch: int = 10
     learning_rate: float = 8e-4
