@@ -122,7 +122,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "consistency_from": 6,
         "lr": 1e-3,
         "warmup": 0,
-        "epochs": 16,
+        "epochs": 24,
         "iterations": 50,
         "precision": "bfloat16",
         "channels_last": True,
