@@ -90,15 +90,16 @@ eval: setup ## rank the benchmark's galleries with a run's encoder: CMC, mAP, mI
 		$(call option,--data-root,DATA_ROOT) $(call option,--device,DEVICE) $(ARGS)
 
 .PHONY: pise
-pise: setup ## fit a small generator to rendered people who are in no benchmark
-	@$(PY) -m pipeline pise $(call option,--dataset,DATASET) $(call option,--device,DEVICE) $(call option,--seed,SEED) \
-		$(call option,--jobs,JOBS) $(ARGS)
+pise: setup ## fit a small generator: to rendered walkers, or to DATASET's own unlabelled photos
+	@$(PY) -m pipeline pise $(call option,--dataset,DATASET) $(call option,--data-root,DATA_ROOT) \
+		$(call option,--device,DEVICE) $(call option,--seed,SEED) $(call option,--jobs,JOBS) $(ARGS)
 
+# The generator's shards come last, since training takes those made or asked for last.
 .PHONY: worth
-worth: setup ## what redrawing is worth on walkers: baseline, generator and ideal redrawing, several seeds
+worth: setup ## what redrawing is worth on walkers: baseline, generator and ideal redrawing, three seeds each
 	@$(PY) -m data walkers
-	@$(PY) -m pipeline sync --dataset walkers
 	@$(PY) -m pipeline sync --dataset walkers --painter ideal
+	@$(PY) -m pipeline sync --dataset walkers
 	@$(PY) -m trainer worth $(ARGS)
 
 .PHONY: bench bench-sync bench-clustering bench-train bench-ranking
