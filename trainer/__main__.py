@@ -21,7 +21,8 @@ from trainer.config import PRESETS, Config, make_config, options
 from trainer.evaluation import evaluate_benchmark, format_results, read_results, write_results
 from trainer.features import memory_format
 from trainer.judge import Extractor, Judge, people_of
-from trainer.logs import Board, RunLog, TensorBoard, WandB
+from trainer.logs import Board, RunLog, Silence, TensorBoard, WandB
+from trainer.worth import arms, format_worth, measure
 
 
 @click.group(cls=OneLineGroup)
@@ -75,7 +76,8 @@ def train(
     given = {key: value for key, value in settings.items() if value is not None}
     unfinished = runs.Run(runs.WORK / "runs" / name) if name else None
     if unfinished and (unfinished.folder / "config.json").exists() and not (preset or file or given):
-        config, folder = unfinished.config, sync or unfinished.sync
+        newest = newest_store(runs.WORK / "sync", dataset) if dataset else unfinished.sync
+        config, folder = unfinished.config, sync or newest
     else:
         config, folder = _settings(sync, dataset, preset, file, given)
     store = SyncStore(folder)
@@ -86,20 +88,22 @@ def train(
         run = distributed.from_first(
             runs.start(target, config, folder.absolute(), manifest, place) if distributed.rank() == 0 else None
         )
+        first = distributed.rank() == 0
         if run.facts["finished"]:
-            click.echo(f"run {run.name} is finished ({run.folder}): evaluate it, or give another run name or seed")
+            if first:
+                click.echo(f"run {run.name} is finished ({run.folder}): evaluate it, or give another run name or seed")
             return
         readers = _workers(workers, place)
-        boards: list[Board] = []
-        if distributed.rank() == 0:
-            boards += [TensorBoard(run, store)] if tensorboard else []
-            boards += [WandB(run, store, config)] if wandb else []
+        observer: loop.Observer = Silence()
+        if first:
             click.echo(
                 f"run {run.name}: {len(store)} photos of {manifest['dataset']}, settings {config.digest}, {place}"
             )
-        log = RunLog(run, config, _judge(manifest, store, config, place, readers), boards)
-        loop.train(config, store, run, place, log, readers)
-        if distributed.rank() == 0:
+            boards: list[Board] = [TensorBoard(run, store)] if tensorboard else []
+            boards += [WandB(run, store, config)] if wandb else []
+            observer = RunLog(run, config, _judge(manifest, store, config, place, readers), boards)
+        loop.train(config, store, run, place, observer, readers)
+        if first:
             runs.finish(run)
             click.echo(f"run {run.name} is finished: {run.folder}")
 
@@ -134,7 +138,9 @@ def evaluate(
     """Rank a benchmark's galleries with a run's encoder: CMC, mAP and mINP in each setting, also to results.json."""
     run = runs.find_run(name) if name else runs.last_run()
     config, facts = run.config, run.facts
-    benchmark = open_benchmark(dataset or facts["dataset"], data_root or facts["root"])
+    dataset = dataset or facts["dataset"]
+    own = facts["root"] if dataset == facts["dataset"] else runs.WORK / "datasets" / dataset
+    benchmark = open_benchmark(dataset, data_root or own)
     if save_draws:
         write_draws(save_draws, benchmark)
     place = choose_device(device)
@@ -159,6 +165,20 @@ def evaluate(
     click.echo(f"run {run.name}, {checkpoint} encoder, after {state['epoch']} of {config.epochs} epochs")
     click.echo(format_results(results))
     click.echo(f"written to {path}")
+
+
+@main.command(context_settings={"ignore_unknown_options": True})
+@click.option("--seeds", type=click.IntRange(1), default=3, show_default=True, help="trainings of each arm")
+@click.option(
+    "--split", type=click.Choice(["test", "validation"]), default="test", show_default=True, help="which people"
+)
+@click.argument("options", nargs=-1, type=click.UNPROCESSED)
+def worth(seeds: int, split: str, options: tuple[str, ...]) -> None:
+    """Compare on walkers: the baseline, the generator's redrawn photos and ideal ones; OPTIONS go to every training."""
+    compared = arms(runs.WORK / "sync")
+    measured = {arm.name: [measure(arm, seed, split, options) for seed in range(seeds)] for arm in compared}
+    for shots in ("single-shot", "multi-shot"):
+        click.echo("\n" + format_worth(measured, shots))
 
 
 def choose_device(name: str) -> torch.device:

@@ -58,6 +58,27 @@ class RunLog:
         click.echo(epoch_line(history[-1], self.config))
 
 
+class Silence:
+    """The observer of the other processes where several train together: one of them speaks for all."""
+
+    def say(self, line: str) -> None:
+        """Say nothing."""
+
+    def step(self, done: int, of: int, epoch: int) -> None:
+        """Show nothing."""
+
+    def clusters(self, labels: np.ndarray) -> dict[str, float]:
+        """Rate nothing."""
+        return {}
+
+    def validate(self, encoder: nn.Module) -> dict[str, float]:
+        """Rate nothing."""
+        return {}
+
+    def epoch(self, history: list[dict[str, float]], labels: np.ndarray) -> None:
+        """Write nothing."""
+
+
 class Board(Protocol):
     """A place where figures and pictures are looked at."""
 

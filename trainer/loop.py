@@ -140,8 +140,7 @@ def train(
             if config.validate_every and (state.epoch % config.validate_every == 0 or state.epoch == config.epochs):
                 figures |= _validate(state, run, observer)
             state.history.append({"epoch": state.epoch, **figures})
-            if distributed.rank() == 0:
-                observer.epoch(state.history, state.labels)
+            observer.epoch(state.history, state.labels)
             _save(state, run)
             if distributed.any_rank(stop(), device) and state.epoch < config.epochs:
                 raise Interrupted(f"stopped and saved after epoch {state.epoch}: repeat the same command to go on")
@@ -169,20 +168,20 @@ def _initial(config: Config, store: SyncStore, run: Run, device: torch.device, o
     content, damaged = run.load()
     weights = "none" if content else config.backbone_weights
     encoder, origin = make_encoder(config.backbone, weights, config.last_stride, (config.height, config.width))
+    encoder.to(device).to(memory_format=memory_format(config.channels_last))
+    if content is None and config.backbone_weights == "none":
+        _calibrate(encoder, config, store, device)
     if config.sync_bn:
         synchronised(encoder, device)
-    encoder.to(device).to(memory_format=memory_format(config.channels_last))
     state = State(encoder, make_optimiser(encoder, config, device))
     for line in damaged:
         observer.say(f"{line}: going on from the one before")
-    if content is not None:
+    if content is None:
+        observer.say(origin)
+    else:
         state.restore(content, config, device)
         where = f" and {state.iteration} steps" if state.iteration else ""
         observer.say(f"going on after {state.epoch} epochs{where}")
-    else:
-        observer.say(origin)
-        if config.backbone_weights == "none":
-            _calibrate(encoder, config, store, device)
     return state
 
 
@@ -331,9 +330,7 @@ def _images(images: Tensor, draws: np.ndarray, config: Config, device: torch.dev
 
 
 def _validate(state: State, run: Run, observer: Observer) -> dict[str, float]:
-    """Rate the encoder on the validation people, on one process, and keep the best one."""
-    if distributed.rank():
-        return {}
+    """Rate the encoder on the validation people, where the observer can, and keep the best one."""
     figures = observer.validate(state.encoder)
     score = figures.get("score")
     if score is not None and (state.best is None or score > state.best):

@@ -22,9 +22,10 @@ class SyncedBatchNorm(nn.modules.batchnorm._BatchNorm):
             over = [dim for dim in range(x.ndim) if dim != 1]
             shape = [-1 if dim == 1 else 1 for dim in range(x.ndim)]
             count = distributed.world_size() * x.numel() // x.shape[1]
-            centred = values - (all_reduce(values.sum(over)) / count).view(shape)
+            mean = all_reduce(values.sum(over)) / count
+            centred = values - mean.view(shape)
             variance = all_reduce((centred * centred).sum(over)) / count
-            self._track((values - centred).detach().mean(over), variance.detach(), count)
+            self._track(mean, variance, count)
             y = centred * torch.rsqrt(variance + self.eps).view(shape)
             return (y * self.weight.view(shape) + self.bias.view(shape)).to(x.dtype)
 

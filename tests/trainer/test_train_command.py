@@ -1,0 +1,139 @@
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from click.testing import CliRunner, Result
+
+from trainer.__main__ import main
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path / "work"
+
+
+def run(*arguments: object) -> Result:
+    return CliRunner().invoke(main, [str(argument) for argument in arguments])
+
+
+def test_train_then_eval(make_store: object, work: Path, tiny_arguments: list[str]) -> None:
+    make_store()  # type: ignore[operator]
+    done = run("train", *tiny_arguments, "--seed", 3, "--device", "cpu", "--validate-every", 1)
+    assert done.exit_code == 0, done.output
+    lines = [line for line in done.output.splitlines() if line.startswith("epoch")]
+    assert len(lines) == 2
+    for said in ("loss", "L_q", "L_s", "clusters", "outliers", "largest", "eps 0.6", "ARI", "purity", "data", "step"):
+        assert said in lines[0]
+    [folder] = (work / "runs").iterdir()
+    metrics = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    assert [figures["epoch"] for figures in metrics] == [1, 2]
+    assert {"loss", "ARI", "NMI", "purity", "gradient_norm", "validation clothing-change single-shot mAP"} <= set(
+        metrics[0]
+    )
+
+    again = run("train", *tiny_arguments, "--seed", 3, "--device", "cpu", "--validate-every", 1)
+    assert again.exit_code == 0
+    assert "is finished" in again.output
+
+    ranked = run("eval", "--device", "cpu")
+    assert ranked.exit_code == 0, ranked.output
+    for said in ("clothing-change, single-shot", "clothing-change, multi-shot", "same-clothing", "mINP", "chance"):
+        assert said in ranked.output
+    first = json.loads((folder / "results.json").read_text())
+    assert run("eval", "--flip", "--checkpoint", "best").exit_code == 0
+    both = json.loads((folder / "results.json").read_text())
+    assert len(both) == 2 * len(first)
+    assert both[: len(first)] == first
+
+
+def test_config_json_makes_the_same_run_again(make_store: object, work: Path, tiny_arguments: list[str]) -> None:
+    make_store()  # type: ignore[operator]
+    assert run("train", "--run", "one", *tiny_arguments, "--device", "cpu").exit_code == 0
+    made = run("train", "--run", "two", "--config", "work/runs/one/config.json", "--device", "cpu")
+    assert made.exit_code == 0, made.output
+    newest = [max((work / "runs" / name).glob("checkpoint-*.pt")) for name in ("one", "two")]
+    one, two = (torch.load(path, weights_only=True)["encoder"] for path in newest)
+    assert all(torch.equal(one[name], two[name]) for name in one)
+
+
+def test_one_line_for_each_mistake(make_store: object, work: Path, tiny_arguments: list[str]) -> None:
+    nothing = run("train")
+    assert (nothing.exit_code, "make sync" in nothing.output) == (2, True)
+    assert run("eval").exit_code == 2
+    make_store()  # type: ignore[operator]
+    for arguments, said in (
+        (["train", "--eps", "2"], "eps is 2"),
+        (["train", "--backbone", "resnet51"], "not known"),
+        (["train", "--device", "tpu"], "cpu, cuda"),
+        (["train", "--dataset", "prcc"], "of prcc"),
+        (["train", "--config", "nowhere.json"], "no such file"),
+        (["eval", "--run", "nobody"], "there is no run nobody"),
+    ):
+        result = run(*arguments, *(tiny_arguments if arguments[1:] == ["--backbone", "resnet51"] else []))
+        assert result.exit_code == 2, result.output
+        assert said in result.output
+        assert len(result.output.strip().splitlines()) <= 2
+    assert run("train", "--run", "one", *tiny_arguments, "--device", "cpu").exit_code == 0
+    other = run("train", "--run", "one", *tiny_arguments, "--lr", "0.5")
+    assert (other.exit_code, "was started with lr" in other.output) == (2, True)
+
+
+def test_tensorboard_gets_scalars_and_a_picture(make_store: object, work: Path, tiny_arguments: list[str]) -> None:
+    pytest.importorskip("tensorboard")
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    make_store()  # type: ignore[operator]
+    assert run("train", "--run", "one", "--tensorboard", *tiny_arguments, "--device", "cpu").exit_code == 0
+    events = EventAccumulator(str(work / "runs" / "one" / "tensorboard"))
+    events.Reload()
+    metrics = [json.loads(line) for line in (work / "runs" / "one" / "metrics.jsonl").read_text().splitlines()]
+    assert [event.value for event in events.Scalars("loss")] == pytest.approx([m["loss"] for m in metrics], rel=1e-6)
+    assert len(events.Images("cluster sheet")) == 2
+
+
+@pytest.mark.slow
+def test_killed_in_mid_epoch_ends_as_if_it_had_not_been(
+    make_store: object, work: Path, tiny_arguments: list[str]
+) -> None:
+    """SIGKILL, and SIGTERM after it, in a real process; then the same command to its end."""
+    make_store()  # type: ignore[operator]
+    command = [sys.executable, "-m", "trainer", "train", *tiny_arguments, "--epochs", "4", "--iterations", "60"]
+    command += ["--device", "cpu", "--run"]
+    env = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1"}
+    whole = subprocess.run([*command, "whole"], env=env, capture_output=True, text=True, check=False)
+    assert whole.returncode == 0, whole.stderr
+    for number, status in ((signal.SIGKILL, -9), (signal.SIGTERM, 130)):
+        process = subprocess.Popen(
+            [*command, "cut"], env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
+        assert process.stdout is not None
+        for line in process.stdout:
+            if line.startswith("epoch"):
+                break
+        time.sleep(0.2)
+        process.send_signal(number)
+        output = process.communicate(timeout=120)[0]
+        assert process.returncode == status, output
+    rest = subprocess.run([*command, "cut"], env=env, capture_output=True, text=True, check=False)
+    assert rest.returncode == 0, rest.stderr
+    assert "going on after" in rest.stdout
+    ends = [
+        torch.load(max((work / "runs" / name).glob("checkpoint-*.pt")), weights_only=True) for name in ("whole", "cut")
+    ]
+    for key in ("epoch", "best"):
+        assert ends[0][key] == ends[1][key]
+    assert all(torch.equal(ends[0]["encoder"][name], ends[1]["encoder"][name]) for name in ends[0]["encoder"])
+    histories = [[figures["loss"] for figures in end["history"]] for end in ends]
+    assert histories[0] == histories[1]
+    assert len(histories[0]) == 4
