@@ -6,7 +6,9 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -15,6 +17,7 @@ from click.testing import CliRunner, Result
 from trainer.__main__ import main
 
 ROOT = Path(__file__).parents[2]
+MakeStore = Callable[..., Any]
 
 
 @pytest.fixture
@@ -27,8 +30,8 @@ def run(*arguments: object) -> Result:
     return CliRunner().invoke(main, [str(argument) for argument in arguments])
 
 
-def test_train_then_eval(make_store: object, work: Path, tiny_arguments: list[str]) -> None:
-    make_store()  # type: ignore[operator]
+def test_train_then_eval(make_store: MakeStore, work: Path, tiny_arguments: list[str]) -> None:
+    make_store()
     done = run("train", *tiny_arguments, "--seed", 3, "--device", "cpu", "--validate-every", 1)
     assert done.exit_code == 0, done.output
     lines = [line for line in done.output.splitlines() if line.startswith("epoch")]
@@ -57,8 +60,8 @@ def test_train_then_eval(make_store: object, work: Path, tiny_arguments: list[st
     assert both[: len(first)] == first
 
 
-def test_config_json_makes_the_same_run_again(make_store: object, work: Path, tiny_arguments: list[str]) -> None:
-    make_store()  # type: ignore[operator]
+def test_config_json_makes_the_same_run_again(make_store: MakeStore, work: Path, tiny_arguments: list[str]) -> None:
+    make_store()
     assert run("train", "--run", "one", *tiny_arguments, "--device", "cpu").exit_code == 0
     made = run("train", "--run", "two", "--config", "work/runs/one/config.json", "--device", "cpu")
     assert made.exit_code == 0, made.output
@@ -67,11 +70,11 @@ def test_config_json_makes_the_same_run_again(make_store: object, work: Path, ti
     assert all(torch.equal(one[name], two[name]) for name in one)
 
 
-def test_one_line_for_each_mistake(make_store: object, work: Path, tiny_arguments: list[str]) -> None:
+def test_one_line_for_each_mistake(make_store: MakeStore, work: Path, tiny_arguments: list[str]) -> None:
     nothing = run("train")
     assert (nothing.exit_code, "make sync" in nothing.output) == (2, True)
     assert run("eval").exit_code == 2
-    make_store()  # type: ignore[operator]
+    make_store()
     for arguments, said in (
         (["train", "--eps", "2"], "eps is 2"),
         (["train", "--backbone", "resnet51"], "not known"),
@@ -89,11 +92,11 @@ def test_one_line_for_each_mistake(make_store: object, work: Path, tiny_argument
     assert (other.exit_code, "was started with lr" in other.output) == (2, True)
 
 
-def test_tensorboard_gets_scalars_and_a_picture(make_store: object, work: Path, tiny_arguments: list[str]) -> None:
+def test_tensorboard_gets_scalars_and_a_picture(make_store: MakeStore, work: Path, tiny_arguments: list[str]) -> None:
     pytest.importorskip("tensorboard")
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-    make_store()  # type: ignore[operator]
+    make_store()
     assert run("train", "--run", "one", "--tensorboard", *tiny_arguments, "--device", "cpu").exit_code == 0
     events = EventAccumulator(str(work / "runs" / "one" / "tensorboard"))
     events.Reload()
@@ -104,10 +107,10 @@ def test_tensorboard_gets_scalars_and_a_picture(make_store: object, work: Path, 
 
 @pytest.mark.slow
 def test_killed_in_mid_epoch_ends_as_if_it_had_not_been(
-    make_store: object, work: Path, tiny_arguments: list[str]
+    make_store: MakeStore, work: Path, tiny_arguments: list[str]
 ) -> None:
     """SIGKILL, and SIGTERM after it, in a real process; then the same command to its end."""
-    make_store()  # type: ignore[operator]
+    make_store()
     command = [sys.executable, "-m", "trainer", "train", *tiny_arguments, "--epochs", "4", "--iterations", "60"]
     command += ["--device", "cpu", "--run"]
     env = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1"}
