@@ -53,6 +53,7 @@ demo: setup ## the whole way on the built-in benchmark, in minutes: render, sync
 	@$(PY) -m pipeline preview --dataset walkers
 	@$(PY) -m trainer train --dataset walkers --run demo
 	@$(PY) -m trainer eval --run demo
+	@echo "to look at: work/datasets/walkers/sheet.png (the people), the page named above (redrawn), work/runs/demo (the run)"
 
 .PHONY: walkers
 walkers: setup ## render the built-in benchmark of people who change clothes
