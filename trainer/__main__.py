@@ -13,13 +13,14 @@ import torch
 from data import open_benchmark
 from data.draws import load_draws
 from data.draws import save_draws as write_draws
-from data.errors import InputError, OneLineGroup
+from data.errors import InputError, OneLineGroup, RunError
 from data.shards import SyncStore, newest_store
 from trainer import distributed, loop, runs
 from trainer.backbone import make_encoder
 from trainer.config import PRESETS, Config, make_config, options
 from trainer.evaluation import evaluate_benchmark, format_results, read_results, write_results
 from trainer.features import memory_format
+from trainer.groups import died_line, reader_died
 from trainer.judge import Extractor, Judge, people_of
 from trainer.logs import Board, RunLog, Silence, TensorBoard, WandB
 from trainer.worth import arms, format_worth, measure
@@ -102,7 +103,12 @@ def train(
             boards: list[Board] = [TensorBoard(run, store)] if tensorboard else []
             boards += [WandB(run, store, config)] if wandb else []
             observer = RunLog(run, config, _judge(manifest, store, config, place, readers), boards)
-        loop.train(config, store, run, place, observer, readers)
+        try:
+            loop.train(config, store, run, place, observer, readers)
+        except RuntimeError as error:
+            if not reader_died(error):
+                raise
+            raise RunError(died_line(error)) from error
         if first:
             runs.finish(run)
             click.echo(f"run {run.name} is finished: {run.folder}")

@@ -66,10 +66,20 @@ def read_groups(
                 raise RunError(str(batch))
             yield batch
     except (RuntimeError, EOFError, ConnectionError) as error:
-        if isinstance(error, RuntimeError) and "DataLoader worker" not in str(error):
+        if isinstance(error, RuntimeError) and not reader_died(error):
             raise
-        reason = " ".join(str(error).split()) or "it was killed; is there enough memory?"
-        raise RunError(f"a process that reads the shards died: {reason} (fewer: --workers)") from error
+        raise RunError(died_line(error)) from error
+
+
+def reader_died(error: RuntimeError) -> bool:
+    """Whether this is torch's word that a reading process died; its signal handler may raise it at any line."""
+    return "DataLoader worker" in str(error)
+
+
+def died_line(error: Exception) -> str:
+    """What to tell the user when a reading process has died."""
+    reason = " ".join(str(error).split()) or "it was killed; is there enough memory?"
+    return f"a process that reads the shards died: {reason} (fewer: --workers)"
 
 
 def _ignore_interrupt(_worker: int) -> None:
