@@ -110,8 +110,12 @@ class _Photos(Dataset[np.ndarray | InputError]):
 
 
 def _collate(photos: list[np.ndarray | InputError]) -> Tensor | InputError:
-    bad = next((photo for photo in photos if isinstance(photo, InputError)), None)
-    return bad or torch.from_numpy(np.stack(photos))  # type: ignore[arg-type]
+    pixels = []
+    for photo in photos:
+        if isinstance(photo, InputError):
+            return photo
+        pixels.append(photo)
+    return torch.from_numpy(np.stack(pixels))
 
 
 def _checked(batch: Tensor | InputError) -> Tensor:
