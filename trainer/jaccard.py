@@ -10,7 +10,7 @@ import torch
 from scipy import sparse
 from torch import Tensor
 
-from trainer.neighbours import similarities, take_threads
+from trainer.neighbours import compiled_threads, similarities
 
 UNIT = 1 << 30  # weights become whole multiples of 1 / UNIT, whose sums do not depend on the order of adding
 BLOCK = 1 << 22  # pairs held at a time while minima are summed
@@ -86,8 +86,8 @@ def _overlap(weights: sparse.csr_array, farthest: float) -> sparse.csr_array:
         place = np.concatenate([[0], most[start:stop].cumsum()])
         column, value = np.empty(place[-1], np.int32), np.empty(place[-1], np.float32)
         count = np.empty(stop - start, np.int64)
-        threads = take_threads(int(place[-1]))
-        _sum_minima(*by_row, *by_column, start, place, column, value, count, np.float32(farthest), threads)
+        with compiled_threads(int(place[-1])) as threads:
+            _sum_minima(*by_row, *by_column, start, place, column, value, count, np.float32(farthest), threads)
         filled = np.arange(count.sum()) + np.repeat(place[:-1] - (count.cumsum() - count), count)
         rows.append(np.repeat(np.arange(start, stop, dtype=np.int32), count))
         columns.append(column[filled])

@@ -227,9 +227,7 @@ def _cluster(
 
 def _label(features: Tensor, epoch: int, config: Config) -> tuple[np.ndarray, str | None]:
     """Pseudo labels, int64 (N,), and what is wrong with them, if anything."""
-    threads = torch.get_num_threads()
     labels = pseudo_labels(features, eps=config.eps, min_samples=config.min_samples, k1=config.k1, k2=config.k2)
-    torch.set_num_threads(threads)  # numba, which clustering uses, sets OpenMP's number to its own.
     clusters = int(labels.max(initial=-1)) + 1
     if clusters >= 2:
         return labels, None

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 
 import numpy as np
@@ -54,7 +57,8 @@ def test_a_coarse_search_is_certified(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_photos_without_certificate_are_repaired_in_float32(monkeypatch: pytest.MonkeyPatch) -> None:
     searched = in_coarse_format_first(monkeypatch)
-    features = unit(700, 64, spread=0.2)  # all similarities within a few errors of bfloat16
+    features = unit(700, 64, spread=0.02)
+    features[::2] *= -1  # a mean of zero, and all similarities within a few errors of bfloat16 from 1 or -1
     np.testing.assert_array_equal(neighbours.nearest_neighbours(features, 20), expected_neighbours(features, 20))
     (_, _, left), (dtype, repaired, uncertain) = searched
     assert left == repaired > 600
@@ -117,3 +121,22 @@ def test_the_users_precision_is_put_back_and_autocast_changes_nothing() -> None:
         assert torch.get_float32_matmul_precision() == "medium"
     finally:
         torch.set_float32_matmul_precision(precision)
+
+
+def test_photos_that_are_all_alike_are_certified_by_what_tells_them_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    searched = in_coarse_format_first(monkeypatch)
+    features = unit(700, 64, spread=0.25)
+    assert (features @ features.T).mean() > 0.9
+    np.testing.assert_array_equal(neighbours.nearest_neighbours(features, 20), expected_neighbours(features, 20))
+    assert searched[0][2] < 70
+
+
+def test_the_users_number_of_threads_is_put_back() -> None:
+    code = (
+        "import torch; from trainer import neighbours; torch.set_num_threads(1)\n"
+        "pair = torch.zeros(1, dtype=torch.int64); neighbours.similarities(torch.ones(1, 4), pair, pair)\n"
+        "print(torch.get_num_threads())"
+    )
+    environment = {**os.environ, "NUMBA_NUM_THREADS": "2"}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["1"]
