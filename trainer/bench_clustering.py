@@ -51,15 +51,15 @@ class Measured:
 @click.option("--dimensions", type=int, default=2048, show_default=True, help="d of the features.")
 @click.option("--repeats", type=int, default=3, show_default=True, help="Rounds; the median of each way is shown.")
 @click.option("--dense/--no-dense", default=True, help="Also run the dense way, which needs 12 N^2 bytes and more.")
-@click.option("--approximate", "faiss", is_flag=True, help="Also run with approximate neighbours, which need faiss.")
+@click.option("--approximate", "nearly", is_flag=True, help="Also run with approximate neighbours (pynndescent).")
 @click.option("--threads", type=int, default=torch.get_num_threads(), show_default=True)
-def main(photos: tuple[int, ...], dimensions: int, repeats: int, dense: bool, faiss: bool, threads: int) -> None:
+def main(photos: tuple[int, ...], dimensions: int, repeats: int, dense: bool, nearly: bool, threads: int) -> None:
     """Measure pseudo_labels on synthetic photos of people in outfits, each way in a process of its own.
 
     search is the bare exact neighbour search: blocked float32 products and top-k. dense is the Jaccard distance of
     Cluster Contrast in N x N arrays, then scikit-learn's DBSCAN.
     """
-    ways = ["search", "ours"] + ["approximate"] * faiss + ["dense"] * dense
+    ways = ["search", "ours"] + ["approximate"] * nearly + ["dense"] * dense
     for size in photos:
         click.echo(
             f"N = {size:,}, d = {dimensions}, k1 = {K1}, k2 = {K2}, eps = {EPS}, {threads} threads, median of {repeats}"

@@ -6,14 +6,16 @@ import numpy as np
 from scipy import sparse
 from torch import Tensor
 
-from trainer.clustering import jaccard_similarity
+from trainer.clustering import Search, jaccard_similarity
 from trainer.dbscan import dbscan
 
 QUANTILES = (5, 25, 50, 75, 95)
 TRIED = np.arange(1, 20) / 20
 
 
-def advice(features: Tensor | np.ndarray, eps: float, min_samples: int, k1: int, k2: int) -> str:
+def advice(
+    features: Tensor | np.ndarray, eps: float, min_samples: int, k1: int, k2: int, search: Search = "exact"
+) -> str:
     """Say in a line what `clustering.pseudo_labels` found with these settings, and which eps would give clusters.
 
     The distances named are `core_distances`: from such an eps on a photo is a core point. The eps advised is that of
@@ -21,9 +23,9 @@ def advice(features: Tensor | np.ndarray, eps: float, min_samples: int, k1: int,
     distances below 1.
 
     Args:
-        features, k1, k2, eps, min_samples: see `clustering.pseudo_labels`.
+        features, k1, k2, eps, min_samples, search: see `clustering.pseudo_labels`.
     """
-    similarity = jaccard_similarity(features, k1, k2)
+    similarity = jaccard_similarity(features, k1, k2, search)
     found = f"eps {eps:g} gives {_counts(_labels(similarity, eps, min_samples))}"
     if not similarity.shape[0]:
         return f"{found}: there are no photos"

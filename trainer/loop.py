@@ -227,13 +227,13 @@ def _cluster(
 
 def _label(features: Tensor, epoch: int, config: Config) -> tuple[np.ndarray, str | None]:
     """Pseudo labels, int64 (N,), and what is wrong with them, if anything."""
-    labels = pseudo_labels(features, eps=config.eps, min_samples=config.min_samples, k1=config.k1, k2=config.k2)
+    labels = pseudo_labels(features, config.eps, config.min_samples, config.k1, config.k2, config.search)
     clusters = int(labels.max(initial=-1)) + 1
     if clusters >= 2:
         return labels, None
     if epoch < config.instance_epochs:
         return np.arange(len(labels)), None
-    why = advice(features, config.eps, config.min_samples, config.k1, config.k2)
+    why = advice(features, config.eps, config.min_samples, config.k1, config.k2, config.search)
     return labels, f"epoch {epoch + 1} has nothing to contrast: {why} (or --instance-epochs to start without clusters)"
 
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -259,6 +260,14 @@ def test_a_loss_that_is_not_finite_keeps_the_batch(store: SyncStore, tiny: Tiny,
 def test_too_few_clusters_is_a_message(store: SyncStore, tiny: Tiny, tmp_path: Path) -> None:
     with pytest.raises(RunError, match=r"eps 0\.02"):
         trained(store, tiny(eps=0.02, min_samples=20), tmp_path / "run")
+
+
+def test_the_search_for_neighbours_is_a_setting(
+    monkeypatch: pytest.MonkeyPatch, store: SyncStore, tiny: Tiny, tmp_path: Path
+) -> None:
+    monkeypatch.setitem(sys.modules, "pynndescent", None)
+    with pytest.raises(InputError, match="approximate neighbours need pynndescent"):
+        trained(store, tiny(search="approximate"), tmp_path / "run")
 
 
 def test_each_photo_as_its_own_class_where_asked(store: SyncStore, tiny: Tiny, tmp_path: Path) -> None:
