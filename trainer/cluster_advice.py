@@ -6,16 +6,14 @@ import numpy as np
 from scipy import sparse
 from torch import Tensor
 
-from trainer.clustering import Search, jaccard_similarity
+from trainer.clustering import jaccard_similarity
 from trainer.dbscan import dbscan
 
 QUANTILES = (5, 25, 50, 75, 95)
 TRIED = np.arange(1, 20) / 20
 
 
-def advice(
-    features: Tensor | np.ndarray, eps: float, min_samples: int, k1: int, k2: int, search: Search = "exact"
-) -> str:
+def advice(features: Tensor | np.ndarray, eps: float, min_samples: int, k1: int, k2: int, search: str = "exact") -> str:
     """Say in a line what `clustering.pseudo_labels` found with these settings, and which eps would give clusters.
 
     The distances named are `core_distances`: from such an eps on a photo is a core point. The eps advised is that of

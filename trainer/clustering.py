@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Literal, get_args
 
 import numpy as np
 import torch
@@ -15,12 +14,12 @@ from data.errors import InputError, RunError
 from trainer import approximate, jaccard, neighbours
 from trainer.dbscan import dbscan
 
-Search = Literal["exact", "approximate"]
+SEARCHES = ("exact", "approximate")
 MEMORY = Path("/proc/meminfo")
 
 
 def jaccard_similarity(
-    features: Tensor | np.ndarray, k1: int = 30, k2: int = 6, search: Search = "exact"
+    features: Tensor | np.ndarray, k1: int = 30, k2: int = 6, search: str = "exact"
 ) -> sparse.csr_array:
     """Return 1 - the k-reciprocal Jaccard distance (Zhong et al. 2017) of all pairs; what is absent is 0.
 
@@ -46,7 +45,7 @@ def pseudo_labels(
     min_samples: int = 4,
     k1: int = 30,
     k2: int = 6,
-    search: Search = "exact",
+    search: str = "exact",
 ) -> np.ndarray:
     """Cluster photos by DBSCAN on their Jaccard distance, of which only pairs within eps are ever kept.
 
@@ -88,11 +87,11 @@ def _check_memory(photos: int, dimensions: int, k1: int, k2: int) -> None:
         )
 
 
-def _graph(features: Tensor | np.ndarray, k1: int, k2: int, search: Search, farthest: float) -> sparse.csr_array:
+def _graph(features: Tensor | np.ndarray, k1: int, k2: int, search: str, farthest: float) -> sparse.csr_array:
     if k1 < 1 or k2 < 1:
         raise InputError(f"k1 is {k1} and k2 is {k2}: choose 1 or more")
-    if search not in get_args(Search):
-        raise InputError(f"unknown search {search!r}: choose one of {', '.join(get_args(Search))}")
+    if search not in SEARCHES:
+        raise InputError(f"unknown search {search!r}: choose one of {', '.join(SEARCHES)}")
     checked = _checked(torch.as_tensor(features).detach())
     _check_memory(len(checked), checked.shape[1], min(k1, len(checked)), k2)
     exact = neighbours.on_exact_steps(checked)

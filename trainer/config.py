@@ -8,12 +8,12 @@ import json
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar, get_args
+from typing import Any, TypeVar
 
 import click
 
 from data.errors import InputError
-from trainer.clustering import Search
+from trainer.clustering import SEARCHES
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -53,9 +53,7 @@ class Config:
     sampling: str = _setting("both", "what steps the memories; both is C_s, none is Cluster Contrast", "C_s", SAMPLINGS)
     versions: int = _setting(4, "redrawn images used of each photo", "S", low=1)
 
-    search: Search = _setting(
-        "exact", "of neighbours; approximate for a million photos and more", choices=get_args(Search)
-    )
+    search: str = _setting("exact", "of neighbours; approximate for 10^6 photos and more", choices=SEARCHES)
     k1: int = _setting(30, "neighbours of the Jaccard distance", "k1", low=1)
     k2: int = _setting(6, "neighbours of its query expansion", "k2", low=1)
     eps: float = _setting(0.4, "radius of DBSCAN in Jaccard distance", "epsilon", low=0.01, high=0.99)

@@ -143,6 +143,6 @@ def test_wrong_input_is_named() -> None:
     with pytest.raises(InputError, match="min_samples is 0"):
         pseudo_labels(features, min_samples=0)
     with pytest.raises(InputError, match=r"unknown search 'fast'.*exact, approximate"):
-        pseudo_labels(features, search="fast")  # type: ignore[arg-type]
+        pseudo_labels(features, search="fast")
     with pytest.raises(InputError, match="k1 is 0"):
         jaccard_similarity(features, 0)

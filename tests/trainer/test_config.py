@@ -70,6 +70,7 @@ def test_digest_differs_with_every_setting() -> None:
         "last_stride": 2,
         "sampling": "average",
         "precision": "bfloat16",
+        "search": "approximate",
     }
     digests = {base.digest}
     for field in dataclasses.fields(Config):
