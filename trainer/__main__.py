@@ -178,10 +178,11 @@ def evaluate(
 @click.option(
     "--split", type=click.Choice(["test", "validation"]), default="test", show_default=True, help="which people"
 )
+@click.option("--keep-person", is_flag=True, help="also shards made by `make sync` with --keep-person")
 @click.argument("options", nargs=-1, type=click.UNPROCESSED)
-def worth(seeds: int, split: str, options: tuple[str, ...]) -> None:
+def worth(seeds: int, split: str, keep_person: bool, options: tuple[str, ...]) -> None:
     """Compare on walkers: the baseline, the generator's redrawn photos and ideal ones; OPTIONS go to every training."""
-    compared = arms(runs.WORK / "sync")
+    compared = arms(runs.WORK / "sync", keep_person)
     measured = {arm.name: [measure(arm, seed, split, options) for seed in range(seeds)] for arm in compared}
     for shots in ("single-shot", "multi-shot"):
         click.echo("\n" + format_worth(measured, shots))

@@ -30,19 +30,20 @@ class Arm:
     options: tuple[str, ...] = ()
 
 
-def arms(work: Path) -> list[Arm]:
-    """Baseline, generator and ideal on the newest shards of walkers. InputError where shards are missing."""
-    stores = {painter: _newest(work, painter) for painter in ("pise", "ideal")}
-    return [
-        Arm("baseline", stores["pise"], BASELINE),
-        Arm("generator", stores["pise"]),
-        Arm("ideal", stores["ideal"]),
-    ]
+def arms(work: Path, keep_person: bool = False) -> list[Arm]:
+    """Baseline, generator and ideal on the newest shards of walkers. InputError where shards are missing.
+
+    keep_person adds the generator's clothes on the photos' own pixels: shards of `make sync` with --keep-person.
+    """
+    painted, ideal = _newest(work, "pise"), _newest(work, "ideal")
+    kept = [Arm("kept", _newest(work, "pise", keep_person=True))] if keep_person else []
+    return [Arm("baseline", painted, BASELINE), Arm("generator", painted), *kept, Arm("ideal", ideal)]
 
 
 def measure(arm: Arm, seed: int, split: str, options: Sequence[str] = ()) -> tuple[Result, ...]:
     """Train and evaluate one arm with one seed, in processes of their own; what is finished is not done again."""
-    name = f"worth-{arm.name}-{seed}"
+    key = arm.store.name.rpartition("-")[2]
+    name = f"worth-{arm.name}-{key}-{seed}"
     settings = [*arm.options, *options, "--seed", str(seed)]
     _trainer("train", "--sync", str(arm.store), "--run", name, "--preset", "walkers", *settings)
     _trainer("eval", "--run", name, "--split", split)
@@ -53,7 +54,7 @@ def measure(arm: Arm, seed: int, split: str, options: Sequence[str] = ()) -> tup
 def format_worth(measured: Mapping[str, Sequence[Sequence[Result]]], shots: str) -> str:
     """A table of one protocol's numbers, `measured[arm][seed]`: mean ± standard deviation over the seeds, in per cent.
 
-    Below it the gain in clothing-change R1 over the baseline, the generator's also as a share of the ideal's.
+    Below it each arm's gain in clothing-change R1 over the baseline, the generator's also as a share of the ideal's.
     """
     lines = []
     values: dict[str, list[np.ndarray]] = {}
@@ -74,7 +75,8 @@ def format_worth(measured: Mapping[str, Sequence[Sequence[Result]]], shots: str)
         lines.append(f"{arm:<12}" + "".join(f"{_mean_and_spread(column):>22}" for column in columns))
     gains = {arm: float(columns[0].mean() - values["baseline"][0].mean()) for arm, columns in values.items()}
     lines.append(
-        f"clothing-change R1 over the baseline: generator {gains['generator']:+.1f}, ideal {gains['ideal']:+.1f}"
+        "clothing-change R1 over the baseline: "
+        + ", ".join(f"{arm} {gain:+.1f}" for arm, gain in gains.items() if arm != "baseline")
         + (f", a ratio of {gains['generator'] / gains['ideal']:.2f}" if gains["ideal"] > 0 else "")
     )
     return "\n".join(lines)
@@ -88,17 +90,17 @@ def _mean_and_spread(values: np.ndarray) -> str:
     return f"{values.mean():.1f}" + (f" ± {values.std(ddof=1):.1f}" if len(values) > 1 else "")
 
 
-def _newest(work: Path, painter: str) -> Path:
+def _newest(work: Path, painter: str, keep_person: bool = False) -> Path:
     """The walkers' finished shards by this painter that were made or asked for last."""
     found = []
     for path in work.glob(f"walkers-*/{MANIFEST}"):
         manifest = read_manifest(path.parent)
-        if manifest["finished"] and manifest["recipe"]["painter"] == painter:
+        recipe = manifest["recipe"]
+        if manifest["finished"] and (recipe["painter"], recipe["keep_person"]) == (painter, keep_person):
             found.append((path.stat().st_mtime, path.parent))
     if not found:
-        raise InputError(
-            f"{work}: no finished shards of walkers redrawn by {painter}: run `make worth`, which makes them"
-        )
+        how = "`make sync DATASET=walkers ARGS=--keep-person`" if keep_person else "`make worth`"
+        raise InputError(f"{work}: no finished shards of walkers redrawn by {painter}: run {how}, which makes them")
     return max(found)[1]
 
 

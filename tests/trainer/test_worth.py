@@ -1,10 +1,13 @@
 """The table of what redrawing is worth: means and spreads over seeds, gains over the baseline."""
 
+import json
+import os
 from pathlib import Path
 
 import pytest
 
 from data.errors import InputError
+from data.shards import FORMAT
 from trainer.evaluation import Protocol, Result, Score
 from trainer.worth import arms, format_worth
 
@@ -74,3 +77,32 @@ def test_no_ratio_where_ideal_redrawing_gains_nothing() -> None:
 def test_missing_shards_say_how_to_make_them(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="make worth"):
         arms(tmp_path)
+
+
+def write_manifest(folder: Path, painter: str, keep_person: bool) -> Path:
+    folder.mkdir()
+    recipe = {"painter": painter, "keep_person": keep_person}
+    manifest = folder / "manifest.json"
+    manifest.write_text(json.dumps({"format": FORMAT, "finished": "now", "recipe": recipe}))
+    return manifest
+
+
+def test_each_arm_has_the_newest_shards_of_its_kind(tmp_path: Path) -> None:
+    kinds = [("new", "pise", False), ("kept", "pise", True), ("ideal", "ideal", False), ("old", "pise", False)]
+    for age, (key, painter, keep_person) in enumerate(kinds):
+        path = write_manifest(tmp_path / f"walkers-{key}", painter, keep_person)
+        os.utime(path, (1e9 - age, 1e9 - age))
+    assert [(arm.name, arm.store.name) for arm in arms(tmp_path, keep_person=True)] == [
+        ("baseline", "walkers-new"),
+        ("generator", "walkers-new"),
+        ("kept", "walkers-kept"),
+        ("ideal", "walkers-ideal"),
+    ]
+    assert [arm.name for arm in arms(tmp_path)] == ["baseline", "generator", "ideal"]
+
+
+def test_missing_kept_shards_say_how_to_make_them(tmp_path: Path) -> None:
+    for painter in ("pise", "ideal"):
+        write_manifest(tmp_path / f"walkers-{painter}", painter, keep_person=False)
+    with pytest.raises(InputError, match="make sync DATASET=walkers ARGS=--keep-person"):
+        arms(tmp_path, keep_person=True)
