@@ -14,12 +14,13 @@ DRAWS = 3
 
 def normalise(images: Tensor, size: tuple[int, int]) -> Tensor:
     """uint8 (B, H, W, 3) → float32 (B, 3, *size), normalised, resized if the size differs (bilinear, antialiased)."""
-    pixels = images.permute(0, 3, 1, 2).float()
+    # Channel by channel in memory: where they alternate, three numbers broadcast to all pixels are taken one at a time.
+    pixels = images.permute(0, 3, 1, 2).contiguous().float()
     if tuple(pixels.shape[-2:]) != tuple(size):
         pixels = F.interpolate(pixels, size=size, mode="bilinear", antialias=True, align_corners=False)
     mean = pixels.new_tensor(MEAN).view(3, 1, 1) * 255
     std = pixels.new_tensor(STD).view(3, 1, 1) * 255
-    return (pixels - mean) / std
+    return pixels.sub_(mean).div_(std)
 
 
 def augment(images: Tensor, draws: Tensor, size: tuple[int, int], crop: float, flip: float) -> Tensor:
