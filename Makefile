@@ -6,8 +6,6 @@ MAKEFLAGS += --no-print-directory
 PYTHON ?= python3
 VENV   := .venv
 PY     := $(VENV)/bin/python
-EXTRAS ?=
-comma  := ,
 
 # A variable that is set becomes an option: $(call option,--seed,SEED)
 option = $(if $($(2)),$(1) "$($(2))")
@@ -32,7 +30,6 @@ help: ## this list
 #: JOBS              processes that redraw or render; by default a choice that fits the machine
 #: CLUSTER           address of a Dask scheduler that redraws, tcp://host:8786
 #: SEED              seed of everything that is drawn: 0 by default
-#: EXTRAS            optional parts to install beside those the tests use, comma-separated: wandb
 #: ARGS              any other option of the command behind a target; ARGS=--help lists them
 
 $(VENV)/.installed: setup.cfg pyproject.toml
@@ -40,7 +37,7 @@ $(VENV)/.installed: setup.cfg pyproject.toml
 		{ echo "error: Python 3.10 or later is needed: give one as PYTHON=..." >&2; exit 2; }
 	@echo "setting up $(VENV) (once; the deep-learning libraries are some gigabytes)"
 	@test -x $(PY) || $(PYTHON) -m venv $(VENV)
-	@$(PY) -m pip install --quiet --disable-pip-version-check -e ".[test$(if $(EXTRAS),$(comma)$(EXTRAS))]"
+	@$(PY) -m pip install --quiet --disable-pip-version-check -e ".[test]"
 	@touch $@
 
 .PHONY: setup

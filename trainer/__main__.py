@@ -106,9 +106,12 @@ def train(
         try:
             loop.train(config, store, run, place, observer, readers)
         except RuntimeError as error:
-            if not reader_died(error):
-                raise
-            raise RunError(died_line(error)) from error
+            if reader_died(error):
+                raise RunError(died_line(error)) from error
+            if config.compile and isinstance(error, torch._dynamo.exc.TorchDynamoException):
+                reason = str(error).strip().splitlines()[0]
+                raise InputError(f"this machine cannot compile the encoder ({reason}): leave out --compile") from error
+            raise
         if first:
             runs.finish(run)
             click.echo(f"run {run.name} is finished: {run.folder}")

@@ -110,7 +110,10 @@ class TensorBoard:
 
 
 class WandB:
-    """Figures and pictures for wandb, one wandb run a run, whatever the number of resumptions."""
+    """Figures and pictures for wandb, one wandb run a run, whatever the number of resumptions.
+
+    InputError where it is not installed, or where nobody has logged in.
+    """
 
     def __init__(self, run: Run, store: SyncStore, config: Config) -> None:
         try:
@@ -120,7 +123,12 @@ class WandB:
         self._wandb, self._store = wandb, store
         name = f"{run.name}-{config.digest}"
         settings = dataclasses.asdict(config)
-        self._run = wandb.init(dir=str(run.folder), id=name, name=run.name, resume="allow", config=settings)
+        try:
+            self._run = wandb.init(dir=str(run.folder), id=name, name=run.name, resume="allow", config=settings)
+        except wandb.Error as error:
+            raise InputError(
+                f"wandb cannot be used ({' '.join(str(error).split())}): run `wandb login`, or set WANDB_MODE=offline"
+            ) from error
 
     def show(self, figures: dict[str, float], labels: np.ndarray) -> None:
         """Send the figures, and a sheet of photos with their redrawn images, a row a cluster."""

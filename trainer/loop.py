@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -118,6 +119,8 @@ def train(
     read.
     """
     _check(config, store)
+    if config.deterministic:  # What cuBLAS asks for; it is read when a GPU first multiplies.
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.backends.cudnn.benchmark = not config.deterministic
     torch.use_deterministic_algorithms(config.deterministic)
     state = _initial(config, store, run, device, observer)

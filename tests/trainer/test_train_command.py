@@ -105,6 +105,58 @@ def test_tensorboard_gets_scalars_and_a_picture(make_store: MakeStore, work: Pat
     assert len(events.Images("cluster sheet")) == 2
 
 
+def test_wandb_gets_figures_and_pictures_offline(make_store: MakeStore, work: Path, tiny_arguments: list[str]) -> None:
+    make_store()
+    done = train_with_wandb(tiny_arguments, work, WANDB_MODE="offline")
+    assert done.returncode == 0, done.stderr
+    [kept] = (work / "runs" / "one" / "wandb").glob("offline-run-*/run-one-*.wandb")
+    assert b"gradient_norm" in kept.read_bytes()
+    assert len(list(kept.parent.glob("files/media/images/*.png"))) == 2
+
+
+def test_wandb_without_a_login_is_one_line(make_store: MakeStore, work: Path, tiny_arguments: list[str]) -> None:
+    make_store()
+    done = train_with_wandb(tiny_arguments, work)
+    assert done.returncode == 2, done.stderr
+    assert done.stderr.splitlines()[-1].startswith("error: wandb cannot be used")
+    assert "WANDB_MODE=offline" in done.stderr.splitlines()[-1]
+
+
+def train_with_wandb(arguments: list[str], work: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Train in a process of its own, since wandb writes its last at the end of one, by somebody who has no account."""
+    command = [sys.executable, "-m", "trainer", "train", "--run", "one", "--wandb", *arguments, "--device", "cpu"]
+    env = {name: value for name, value in os.environ.items() if not name.startswith("WANDB")}
+    env |= {"PYTHONPATH": str(ROOT), "HOME": str(work.parent), "NETRC": str(work.parent / "none"), **variables}
+    return subprocess.run(command, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.slow
+def test_a_compiled_encoder_learns_what_a_plain_one_does(
+    make_store: MakeStore, work: Path, tiny_arguments: list[str]
+) -> None:
+    make_store()
+    for name, more in (("plain", "--no-compile"), ("compiled", "--compile")):
+        done = run("train", "--run", name, *tiny_arguments, "--epochs", 1, "--device", "cpu", more)
+        assert done.exit_code == 0, done.output
+    ends = [json.loads((work / "runs" / name / "metrics.jsonl").read_text()) for name in ("plain", "compiled")]
+    assert ends[0]["clusters"] == ends[1]["clusters"]
+    assert ends[0]["loss"] == pytest.approx(ends[1]["loss"], rel=1e-3)
+    assert run("eval", "--run", "compiled", "--device", "cpu").exit_code == 0
+
+
+@pytest.mark.slow
+def test_a_machine_that_cannot_compile_says_so_in_a_line(
+    make_store: MakeStore, work: Path, tiny_arguments: list[str]
+) -> None:
+    make_store()
+    command = [sys.executable, "-m", "trainer", "train", "--compile", *tiny_arguments, "--device", "cpu"]
+    env = {**os.environ, "PYTHONPATH": str(ROOT), "CXX": "/nonexistent", "TORCHINDUCTOR_FORCE_DISABLE_CACHES": "1"}
+    done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 2, done.stderr
+    assert done.stderr.splitlines()[-1].startswith("error: this machine cannot compile the encoder")
+    assert done.stderr.splitlines()[-1].endswith("leave out --compile")
+
+
 @pytest.mark.slow
 def test_killed_in_mid_epoch_ends_as_if_it_had_not_been(
     make_store: MakeStore, work: Path, tiny_arguments: list[str]
