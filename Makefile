@@ -106,8 +106,9 @@ bench-sync: setup ## redrawing against the published way
 	@$(PY) -m pipeline.bench_sync $(ARGS)
 bench-clustering: setup ## pseudo labels against the dense way and against the bare neighbour search
 	@$(PY) -m trainer.bench_clustering $(ARGS)
-bench-train: setup ## loader and step against plain ones
-	@$(PY) -m trainer.bench_train $(ARGS)
+bench-train: setup ## loader and step against plain ones, and against a generator in the loop
+	@$(PY) -m pipeline.bench_sync --width 16 --size 128 64 --photos 8 --output work/bench/generator.json
+	@$(PY) -m trainer.bench_train --generator work/bench/generator.json $(ARGS)
 bench-ranking: setup ## ranking against a loop over queries
 	@$(PY) -m trainer.bench_ranking $(ARGS)
 

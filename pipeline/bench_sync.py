@@ -261,7 +261,8 @@ def main(
         click.echo(f"{figure.way:24}{speed}{figure.peak_mib:10.0f}{figure.largest_difference:10.1e}{figure.psnr:9.1f}")
     if output:
         output.parent.mkdir(parents=True, exist_ok=True)
-        write_json(output, [asdict(figure) for figure in figures])
+        shape = {"width": width, "size": size, "device": device, "threads": torch.get_num_threads()}
+        write_json(output, {**shape, "ways": [asdict(figure) for figure in figures]})
 
 
 if __name__ == "__main__":

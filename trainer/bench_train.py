@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import io
+import json
 import resource
 import statistics
 import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import click
 import numpy as np
@@ -40,7 +42,13 @@ CLUSTERS = 64
 @click.option("--photos", default=128, show_default=True, help="photos in the shards that are made for it")
 @click.option("--steps", default=8, show_default=True, help="steps timed, ours and the plain one's in turn")
 @click.option("--workers", default=0, show_default=True, help="processes that read ahead")
-@click.option("--generator-seconds", type=float, help="a redrawn picture's, as bench-sync tells on the same machine")
+@click.option("--compile/--no-compile", "compiled", default=False, help="torch.compile our step's encoder")
+@click.option(
+    "--generator",
+    "redrawing",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="what a redrawn picture takes on this machine: bench-sync's --output",
+)
 def main(
     preset: str,
     backbone: str | None,
@@ -49,16 +57,20 @@ def main(
     photos: int,
     steps: int,
     workers: int,
-    generator_seconds: float | None,
+    compiled: bool,
+    redrawing: Path | None,
 ) -> None:
     """Time the trainer's parts on shards of random blots, in one run; medians, and peak memory."""
     given = {"backbone": backbone, "precision": precision, "backbone_weights": "none"}
-    config = make_config(preset, {name: value for name, value in given.items() if value}, {"consistency_from": 1})
+    config = make_config(
+        preset, {name: value for name, value in given.items() if value}, {"consistency_from": 1, "compile": compiled}
+    )
     place = torch.device(device)
     size = (config.height, config.width)
     images = config.batch_clusters * config.batch_photos * config.images
     click.echo(
-        f"{config.backbone}, {images} images of {size[0]}x{size[1]} a step, {config.precision}, "
+        f"{config.backbone}{', compiled' * compiled}, {images} images of {size[0]}x{size[1]} a step, "
+        f"{config.precision}, "
         f"{_name(place)}, {torch.get_num_threads()} threads"
     )
     with tempfile.TemporaryDirectory() as folder:
@@ -66,15 +78,20 @@ def main(
         labels = np.arange(photos) % CLUSTERS
         _bench_loaders(store, jpegs, config, labels, steps)
         seconds = _bench_steps(store, config, labels, place, steps, workers)
-    if generator_seconds is not None:
-        redrawn = images - images // config.images
-        inside = redrawn * generator_seconds
-        click.echo(
-            f"\na generator in the loop (Algorithm 1 as printed) redraws {redrawn} pictures: {inside:.2f} s a step "
-            f"beside a step of {seconds:.2f} s from shards, {(inside + seconds) / seconds:.1f}x the time"
-        )
+    if redrawing:
+        _tell_generator(json.loads(redrawing.read_text()), images - images // config.images, seconds)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     click.echo(f"peak memory of this process: {peak:,.0f} MiB")
+
+
+def _tell_generator(measured: dict[str, Any], redrawn: int, step: float) -> None:
+    """What a step of so many seconds would take with the generator in the loop, by what bench-sync measured of it."""
+    height, width = measured["size"]
+    click.echo(f"\na generator in the loop (Algorithm 1 as printed): {redrawn} pictures redrawn in every step,")
+    click.echo(f"of width {measured['width']} at {height}x{width}, {measured['device']}, {measured['threads']} threads")
+    for way in measured["ways"]:
+        inside = redrawn * way["seconds"]
+        click.echo(f"  {way['way']:<41}{inside * 1e3:>10,.0f} ms more  {(inside + step) / step:.1f}x the step's time")
 
 
 def _bench_loaders(store: SyncStore, jpegs: list[list[bytes]], config: Config, labels: np.ndarray, steps: int) -> None:
@@ -123,6 +140,8 @@ def _bench_steps(
     size = (config.height, config.width)
     torch.manual_seed(0)
     state = _state(config, labels, device)
+    if config.compile:
+        state.encoder.body.compile()
     plain = _PlainStep(config, device)
     plan = plan_epoch(labels, config.batch_clusters, config.batch_photos, 3 * steps + 3, generator(0, Purpose.PLAN))
     batches = plan.reshape(len(plan), -1)

@@ -16,7 +16,9 @@ def test_both_ways_paint_the_same_pictures(tmp_path: Path) -> None:
     output = tmp_path / "folder" / "figures.json"
     result = CliRunner().invoke(main, [*SMALL, "--output", str(output)])
     assert result.exit_code == 0, result.output
-    published, ours, half = json.loads(output.read_text())
+    measured = json.loads(output.read_text())
+    assert (measured["width"], measured["size"], measured["device"]) == (4, [128, 64], "cpu")
+    published, ours, half = measured["ways"]
     assert ours["way"] in result.output
     assert published["faster"] == 1
     assert 0 < ours["largest_difference"] < 1e-4
