@@ -27,8 +27,9 @@ class Canvas:
     """A canvas of height x width pixels.
 
     With padding "edge" (the photo's border pixels go on) or "white", the photo keeps its aspect, is as large as fits,
-    and lies in the middle; without, it is stretched over the whole canvas. Raises InputError for a side that is not a
-    multiple of 16.
+    and lies in the middle; without, it is stretched over the whole canvas. Edges are the default where there is a
+    choice: a generator's norms are taken over the canvas, so that white borders tinge all of the painting (seen on
+    walkers), unless its own photos had them. Raises InputError for a side that is not a multiple of 16.
     """
 
     height: int
