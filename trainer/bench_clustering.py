@@ -25,6 +25,7 @@ from torch import Tensor
 from trainer import approximate, clustering, neighbours
 
 K1, K2, EPS, MIN_SAMPLES = 30, 6, 0.4, 4
+WAYS = ("search", "ours", "approximate", "dense")
 SEEDED = 3000  # photos of the run that loads libraries and compiled code before the clock starts
 
 
@@ -50,16 +51,17 @@ class Measured:
 )
 @click.option("--dimensions", type=int, default=2048, show_default=True, help="d of the features.")
 @click.option("--repeats", type=int, default=3, show_default=True, help="Rounds; the median of each way is shown.")
-@click.option("--dense/--no-dense", default=True, help="Also run the dense way, which needs 12 N^2 bytes and more.")
-@click.option("--approximate", "nearly", is_flag=True, help="Also run with approximate neighbours (pynndescent).")
+@click.option(
+    "--way", "ways", type=click.Choice(WAYS), multiple=True, default=("search", "ours", "dense"), show_default=True
+)
 @click.option("--threads", type=int, default=torch.get_num_threads(), show_default=True)
-def main(photos: tuple[int, ...], dimensions: int, repeats: int, dense: bool, nearly: bool, threads: int) -> None:
+def main(photos: tuple[int, ...], dimensions: int, repeats: int, ways: tuple[str, ...], threads: int) -> None:
     """Measure pseudo_labels on synthetic photos of people in outfits, each way in a process of its own.
 
-    search is the bare exact neighbour search: blocked float32 products and top-k. dense is the Jaccard distance of
-    Cluster Contrast in N x N arrays, then scikit-learn's DBSCAN.
+    ours is pseudo_labels, approximate the same with approximate neighbours. search is the bare exact neighbour search:
+    blocked float32 products and top-k. dense is the Jaccard distance of Cluster Contrast in N x N arrays, which takes
+    12 N^2 bytes and more, then scikit-learn's DBSCAN.
     """
-    ways = ["search", "ours"] + ["approximate"] * nearly + ["dense"] * dense
     for size in photos:
         click.echo(
             f"N = {size:,}, d = {dimensions}, k1 = {K1}, k2 = {K2}, eps = {EPS}, {threads} threads, median of {repeats}"
@@ -180,20 +182,24 @@ def _resident() -> int:
 
 
 def _report(way: str, measured: list[Measured], rounds: list[dict[str, Measured]]) -> None:
-    seconds = statistics.median(m.seconds for m in measured)
-    ratio = statistics.median(m.seconds / r["search"].seconds for m, r in zip(measured, rounds, strict=True))
-    line = f"{way:11} {seconds:8.2f}  {ratio:8.2f}"
-    after = (
-        f"{statistics.median(m.seconds - m.search for m in measured):12.2f}" if way in ("ours", "approximate") else "-"
-    )
-    line += f"  {after:>12}  {max(m.memory for m in measured):18.2f}"
+    seconds, first = statistics.median(m.seconds for m in measured), measured[0]
+    ratio = after = agreement = recall = ""
+    if "search" in rounds[0]:
+        ratio = (
+            f"{statistics.median(m.seconds / r['search'].seconds for m, r in zip(measured, rounds, strict=True)):.2f}"
+        )
+    if way in ("ours", "approximate"):
+        after = f"{statistics.median(m.seconds - m.search for m in measured):.2f}"
+    if "ours" in rounds[0] and way != "search":
+        ours = rounds[0]["ours"]
+        agreement = f"{adjusted_rand_score(ours.labels, first.labels):.4f}"
+        if way == "approximate":
+            both = np.sort(np.concatenate([first.nearest, ours.nearest], axis=1), axis=1)
+            recall = f"{(both[:, 1:] == both[:, :-1]).sum() / first.nearest.size:.4f}"
+    line = f"{way:11} {seconds:8.2f}  {ratio:>8}  {after:>12}  {max(m.memory for m in measured):18.2f}"
     if way != "search":
-        m, ours = measured[0], rounds[0]["ours"]
-        line += f"  {m.clusters:8}  {(m.labels < 0).sum():5}  {adjusted_rand_score(ours.labels, m.labels):11.4f}"
-    if way == "approximate":
-        both = np.sort(np.concatenate([m.nearest, rounds[0]["ours"].nearest], axis=1), axis=1)
-        line += f"  {(both[:, 1:] == both[:, :-1]).sum() / m.nearest.size:6.4f}"
-    click.echo(line)
+        line += f"  {first.clusters:8}  {(first.labels < 0).sum():5}  {agreement:>11}  {recall:>6}"
+    click.echo(line.rstrip())
 
 
 if __name__ == "__main__":
