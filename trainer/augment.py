@@ -36,10 +36,13 @@ def augment(images: Tensor, draws: Tensor, size: tuple[int, int], crop: float, f
     draws = draws.to(pixels)
     shift = (2 * draws[:, :2] - 1) * (1 - window)
     mirror = torch.where(draws[:, 2] < flip, -1.0, 1.0).to(pixels)
-    affine = pixels.new_zeros(len(pixels), 2, 3)
-    affine[:, 0, 0] = mirror * window
-    affine[:, 0, 2] = shift[:, 1]
-    affine[:, 1, 1] = window
-    affine[:, 1, 2] = shift[:, 0]
-    grid = F.affine_grid(affine, list(pixels.shape), align_corners=False)
+    height, width = size
+    down = window * _centres(height, pixels) + shift[:, :1]
+    across = (window * mirror)[:, None] * _centres(width, pixels) + shift[:, 1:]
+    grid = torch.stack(torch.broadcast_tensors(across[:, None], down[:, :, None]), dim=3)
     return F.grid_sample(pixels, grid, mode="bilinear", padding_mode="border", align_corners=False)
+
+
+def _centres(count: int, like: Tensor) -> Tensor:
+    """Where the centres of so many pixels lie, from -1 at the one edge of the picture to 1 at the other."""
+    return (2 * torch.arange(count, device=like.device, dtype=like.dtype) + 1) / count - 1

@@ -206,7 +206,7 @@ def _state(config: Config, labels: np.ndarray, device: torch.device) -> loop.Sta
     size = (config.height, config.width)
     encoder, _ = make_encoder(config.backbone, "none", config.last_stride, size)
     encoder.to(device).to(memory_format=memory_format(config.channels_last))
-    optimiser = loop.make_optimiser(encoder, config, device)
+    optimiser = loop.make_optimiser(encoder, config)
     memories = [
         ClusterMemory(torch.randn(CLUSTERS, encoder.width), config.momentum, update).to(device)
         for update in loop.UPDATES[config.sampling]

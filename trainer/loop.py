@@ -149,11 +149,9 @@ def train(
                 raise Interrupted(f"stopped and saved after epoch {state.epoch}: repeat the same command to go on")
 
 
-def make_optimiser(encoder: nn.Module, config: Config, device: torch.device) -> torch.optim.Optimizer:
-    """Adam with weight decay on everything, biases too; one fused kernel on a GPU."""
-    return torch.optim.Adam(
-        encoder.parameters(), lr=config.lr, weight_decay=config.weight_decay, fused=device.type == "cuda"
-    )
+def make_optimiser(encoder: nn.Module, config: Config) -> torch.optim.Optimizer:
+    """Adam with weight decay on everything, biases too, in one fused kernel."""
+    return torch.optim.Adam(encoder.parameters(), lr=config.lr, weight_decay=config.weight_decay, fused=True)
 
 
 def _check(config: Config, store: SyncStore) -> None:
@@ -176,7 +174,7 @@ def _initial(config: Config, store: SyncStore, run: Run, device: torch.device, o
         _calibrate(encoder, config, store, device)
     if config.sync_bn:
         synchronised(encoder, device)
-    state = State(encoder, make_optimiser(encoder, config, device))
+    state = State(encoder, make_optimiser(encoder, config))
     for line in damaged:
         observer.say(f"{line}: going on from the one before")
     if content is None:
