@@ -10,6 +10,7 @@ from torch.nn import functional as F
 MEAN = (0.485, 0.456, 0.406)
 STD = (0.229, 0.224, 0.225)
 DRAWS = 3
+_CACHED = 1 << 17  # numbers of pictures that a CPU's caches hold while they are worked on
 
 
 def normalise(images: Tensor, size: tuple[int, int]) -> Tensor:
@@ -23,14 +24,30 @@ def normalise(images: Tensor, size: tuple[int, int]) -> Tensor:
     return pixels.sub_(mean).div_(std)
 
 
-def augment(images: Tensor, draws: Tensor, size: tuple[int, int], crop: float, flip: float) -> Tensor:
+def augment(
+    images: Tensor,
+    draws: Tensor,
+    size: tuple[int, int],
+    crop: float,
+    flip: float,
+    memory_format: torch.memory_format = torch.contiguous_format,
+) -> Tensor:
     """uint8 (B, H, W, 3) → float32 (B, 3, *size), normalised, each image cropped and flipped by its own draws.
 
     draws: (B, 3), uniform in [0, 1): place of the crop down and across, and the flip. The crop is that of an image
     resized to `crop` times the size: a window of 1 / crop of each side, wholly inside the picture, so that nothing is
     padded. The paper says "random crop" and no more; Cluster Contrast pads by 10 pixels, here 1.125 stands for it.
-    Window, resizing and flip are one bilinear sampling.
+    Window, resizing and flip are one bilinear sampling. The result has this memory_format.
     """
+    shape = (len(images), 3, *size)
+    augmented = torch.empty(shape, device=images.device, memory_format=memory_format)
+    at_once = max(1, _CACHED // (3 * size[0] * size[1])) if images.device.type == "cpu" else max(1, len(images))
+    for to, some, drawn in zip(augmented.split(at_once), images.split(at_once), draws.split(at_once), strict=True):
+        to.copy_(_augment_some(some, drawn, size, crop, flip))
+    return augmented
+
+
+def _augment_some(images: Tensor, draws: Tensor, size: tuple[int, int], crop: float, flip: float) -> Tensor:
     pixels = normalise(images, size)
     window = 1 / crop
     draws = draws.to(pixels)

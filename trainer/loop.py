@@ -324,8 +324,8 @@ def _step(
 def _images(images: Tensor, draws: np.ndarray, config: Config, device: torch.device) -> Tensor:
     """uint8 (B, H, W, 3) → the encoder's input, augmented on the device."""
     moved = images.to(device, non_blocking=True)
-    augmented = augment(moved, torch.from_numpy(draws), (config.height, config.width), config.crop, config.flip)
-    return augmented.contiguous(memory_format=memory_format(config.channels_last))
+    size, layout = (config.height, config.width), memory_format(config.channels_last)
+    return augment(moved, torch.from_numpy(draws), size, config.crop, config.flip, layout)
 
 
 def _validate(state: State, run: Run, observer: Observer) -> dict[str, float]:

@@ -64,3 +64,11 @@ def test_another_size_is_reached() -> None:
     assert augment(photos(), torch.rand(4, 3), (12, 6), 1.1, 0.5).shape == (4, 3, 12, 6)
     flat = torch.full((1, 40, 20, 3), 77, dtype=torch.uint8)
     assert torch.allclose(normalise(flat, SIZE), normalise(flat[:, :24, :12], SIZE), atol=1e-4)
+
+
+def test_many_images_and_another_memory_format_change_nothing() -> None:
+    images, draws = photos(300).repeat(5, 4, 4, 1), torch.rand(1500, 3)
+    size = (4 * SIZE[0], 4 * SIZE[1])
+    whole = augment(images, draws, size, 1.2, 0.5, torch.channels_last)
+    assert whole.is_contiguous(memory_format=torch.channels_last)
+    assert torch.equal(whole[-3:], augment(images[-3:], draws[-3:], size, 1.2, 0.5))
