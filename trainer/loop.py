@@ -22,7 +22,7 @@ from trainer import distributed
 from trainer.augment import DRAWS, augment
 from trainer.backbone import Encoder, calibrate, make_encoder
 from trainer.cluster_advice import advice
-from trainer.clustering import pseudo_labels
+from trainer.clustering import memory_needed, pseudo_labels
 from trainer.config import Config
 from trainer.features import autocast, encode_store, memory_format
 from trainer.groups import plan_epoch, read_groups
@@ -179,6 +179,8 @@ def _initial(config: Config, store: SyncStore, run: Run, device: torch.device, o
         observer.say(f"{line}: going on from the one before")
     if content is None:
         observer.say(origin)
+        needed = memory_needed(len(store), encoder.width, config.k1, config.k2)
+        observer.say(f"clustering {len(store):,} photos takes up to {needed / 2**30:.1f} GiB beside their features")
     else:
         state.restore(content, config, device)
         where = f" and {state.iteration} steps" if state.iteration else ""

@@ -92,6 +92,13 @@ def test_learning_rate(tiny: Tiny) -> None:
     assert loop.learning_rate(tiny(lr=0.02, warmup=0), 0, 0) == 0.02
 
 
+def test_the_memory_of_clustering_is_told_before_it_is_taken(store: SyncStore, tiny: Tiny, tmp_path: Path) -> None:
+    told: list[str] = []
+    watcher = Watcher(at_step=lambda epoch, done: told.extend(watcher.lines) if (epoch, done) == (1, 1) else None)
+    trained(store, tiny(epochs=1), tmp_path / "run", watcher)
+    assert [line for line in told if line.startswith("clustering 36 photos takes up to 0.1 GiB")]
+
+
 def test_training_learns_and_records(store: SyncStore, tiny: Tiny, tmp_path: Path) -> None:
     watcher = Watcher()
     content = trained(store, tiny(epochs=4, iterations=8), tmp_path / "run", watcher)
