@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import os
 from pathlib import Path
 from typing import Any
@@ -166,6 +167,7 @@ def evaluate(
         flip=flip,
         trained_on=facts["dataset"],
         draws=load_draws(draws, benchmark) if draws else None,
+        drawn_by=f"{draws.name}, {hashlib.sha256(draws.read_bytes()).hexdigest()[:8]}" if draws else None,
     )
     path = run.folder / "results.json"
     measured = {result.protocol for result in results}

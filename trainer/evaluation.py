@@ -29,6 +29,7 @@ class Protocol:
     shots: "single-shot" (the mean over `draws` galleries of one photo a person) or "multi-shot" (all of the gallery;
     `draws` is 1). split: "test" or "validation". flip: features are means over a photo and its mirror image.
     trained_on: the dataset of the encoder's photos; another one than `benchmark` makes it a cross-benchmark number.
+    drawn_by: the file that the single-shot galleries were read from; None where they are our own draws.
     """
 
     benchmark: str
@@ -40,10 +41,14 @@ class Protocol:
     rerank: bool = False
     flip: bool = False
     trained_on: str | None = None
+    drawn_by: str | None = None
 
     def __str__(self) -> str:
         """Return the name under which its numbers are printed."""
-        return f"{self.setting}, {self.shots}" + (f" ({self.draws} draws)" if self.shots == "single-shot" else "")
+        whose = f" of {self.drawn_by}" if self.drawn_by else ""
+        return f"{self.setting}, {self.shots}" + (
+            f" ({self.draws} draws{whose})" if self.shots == "single-shot" else ""
+        )
 
 
 @dataclass(frozen=True)
@@ -92,12 +97,14 @@ def evaluate_benchmark(
     flip: bool = False,
     trained_on: str | None = None,
     draws: Mapping[str, Sequence[Draw]] | None = None,
+    drawn_by: str | None = None,
 ) -> tuple[Result, ...]:
     """Measure every setting of a split in each of its protocols.
 
     `extract` turns records into features, float32 (n, d); it is called once, with each distinct photo once, and does
-    the flipping that `flip` records. `draws` replaces the single-shot galleries of the settings it names. Raises
-    InputError for a split without settings, RunError where features are not finite or not one a photo.
+    the flipping that `flip` records. `draws` replaces the single-shot galleries of the settings it names; `drawn_by`
+    says where those are from. Raises InputError for a split without settings, RunError where features are not finite
+    or not one a photo.
     """
     settings = {"test": benchmark.settings, "validation": benchmark.validation}[split]
     if not settings:
@@ -110,10 +117,20 @@ def evaluate_benchmark(
         query_rows, gallery_rows = ([row[r.path] for r in side] for side in (setting.query, setting.gallery))
         for shots in setting.shots:
             galleries: Sequence[Draw] = (tuple(range(len(setting.gallery))),)
+            given = draws.get(setting.name) if draws and shots == "single-shot" else None
             if shots == "single-shot":
-                galleries = draws[setting.name] if draws and setting.name in draws else draw_galleries(setting)
+                galleries = given or draw_galleries(setting)
             protocol = Protocol(
-                benchmark.name, split, setting.name, shots, len(galleries), distance, rerank, flip, trained_on
+                benchmark.name,
+                split,
+                setting.name,
+                shots,
+                len(galleries),
+                distance,
+                rerank,
+                flip,
+                trained_on,
+                drawn_by if given else None,
             )
             results.append(_measure(protocol, setting, galleries, features[query_rows], features[gallery_rows]))
     return tuple(results)
@@ -154,7 +171,7 @@ def read_results(path: Path) -> tuple[Result, ...]:
     grouped: dict[Protocol, Result] = {}
     try:
         for row in json.loads(path.read_text(encoding="utf-8")):
-            protocol = Protocol(**{name: row[name] for name in Protocol.__dataclass_fields__})
+            protocol = Protocol(**{name: row[name] for name in Protocol.__dataclass_fields__ if name in row})
             score = Score(protocol, row["metric"], row["value"], row["spread"], row["chance"])
             empty = Result(protocol, (), row["queries"], row["left_out"], row["gallery"])
             found = grouped.get(protocol, empty)
@@ -175,7 +192,7 @@ def _lines(results: Sequence[Result]) -> Iterator[str]:
     metrics = ("R1", "R5", "R10", "mAP", "mINP")
     last: Protocol | None = None
     for result in results:
-        title = replace(result.protocol, setting="", shots="", draws=0)
+        title = replace(result.protocol, setting="", shots="", draws=0, drawn_by=None)
         if title != last:
             yield from (() if last is None else ("",))
             yield _title(title)

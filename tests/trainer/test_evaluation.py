@@ -124,8 +124,10 @@ def test_validation_uses_its_own_settings() -> None:
 
 def test_given_draws_are_used() -> None:
     draws = {"clothing-change": [tuple(range(0, 24, 4))]}
-    result = evaluate_benchmark(BENCHMARK, noisy_features, draws=draws)[0]
-    assert result.protocol.draws == 1
+    results = evaluate_benchmark(BENCHMARK, noisy_features, draws=draws, drawn_by="draws.json, 0123")
+    result = results[0]
+    assert str(result.protocol) == "clothing-change, single-shot (1 draws of draws.json, 0123)"
+    assert [each.protocol.drawn_by for each in results[1:]] == [None] * (len(results) - 1)
     assert result["R1"].spread is None
     assert result.gallery == 6
 
