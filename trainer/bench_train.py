@@ -40,7 +40,7 @@ CLUSTERS = 64
 @click.option("--precision", type=click.Choice(["float32", "bfloat16"]), default=None, help="of both steps")
 @click.option("--device", default="cuda" if torch.cuda.is_available() else "cpu", show_default=True)
 @click.option("--photos", default=128, show_default=True, help="photos in the shards that are made for it")
-@click.option("--steps", default=8, show_default=True, help="steps timed, ours and the plain one's in turn")
+@click.option("--steps", default=30, show_default=True, help="steps timed, ours and the plain one's in turn")
 @click.option("--workers", default=0, show_default=True, help="processes that read ahead")
 @click.option("--compile/--no-compile", "compiled", default=False, help="torch.compile our step's encoder")
 @click.option(

@@ -89,7 +89,8 @@ def save_generator(generator: Generator, path: str | os.PathLike[str]) -> None:
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as unfinished:
-        safetensors.torch.save_file(state, unfinished, metadata)
+        # Not save_file, which makes a file that nobody else may read.
+        unfinished.write_bytes(safetensors.torch.save(state, metadata))
 
 
 def _read(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:

@@ -221,6 +221,8 @@ def test_our_own_checkpoint_comes_back(kind: str, tmp_path: Path) -> None:
     generator = Generator(width=4, kind=kind)
     path = tmp_path / "folder" / "small.safetensors"
     save_generator(generator, path)
+    (tmp_path / "plain").touch()
+    assert path.stat().st_mode == (tmp_path / "plain").stat().st_mode
     again = load_generator(path)
     assert (again.width, again.kind, again.training) == (4, kind, False)
     assert os.listdir(path.parent) == [path.name]
