@@ -18,8 +18,8 @@ def approximate_neighbours(features: Tensor, k: int) -> Tensor:
     """Return about the k most similar photos of each photo: most of what `neighbours.nearest_neighbours` finds.
 
     By pynndescent (nearest neighbour descent, Dong et al. 2011): neighbours of neighbours are tried until few are new,
-    in time that grows little faster than N. Of what was measured here on features of people it finds the most: faiss'
-    inverted file and HNSW, which look for the nearest few in a crowd of strangers, miss a quarter of a person's photos.
+    in time that grows little faster than N. Of what was tried on features of people it finds the most: in about the
+    same time HNSW and an inverted file (faiss) missed an eighth and a quarter of a person's nearest photos.
 
     Args:
         features: (N, d) float32, as `on_exact_steps` gives them; on a GPU they are brought to the CPU.
