@@ -135,6 +135,7 @@ class PisePainter:
             "keep_person": self.keep,
             "precision": self.precision,
             "cut": self.cut,
+            **({} if self.cut == "template" else {"shoes": "kept"}),
         }
 
     def prepare(self, folder: Path, photos: Sequence[Path]) -> None:
@@ -189,7 +190,8 @@ class PisePainter:
         """
         if self.folder is None:
             raise RuntimeError("prepare() comes first")
-        dresser = _dresser(self.weights, self.device, self.folder, self.regions, self.precision)
+        shod = self.cut == "template"
+        dresser = _dresser(self.weights, self.device, self.folder, self.regions, self.precision, shod)
         device = dresser.templates[0].device
         images, annotations, boxes = zip(*(self.canvas.fit(*person) for person in people), strict=True)
         height, width = self.canvas.height, self.canvas.width
@@ -253,7 +255,8 @@ def _cuts(folder: Path, regions: tuple[int, ...]) -> list[Cut]:
 
 
 @functools.lru_cache(maxsize=1)
-def _dresser(weights: Path, device: str, folder: Path, regions: tuple[int, ...], precision: str) -> Dresser:
+def _dresser(weights: Path, device: str, folder: Path, regions: tuple[int, ...], precision: str, shod: bool) -> Dresser:
     chosen = templates.load(folder)
-    codes, present = (torch.from_numpy(part).to(device) for part in (chosen.codes, chosen.present))
+    worn = chosen.present if shod else templates.without_shoes(chosen)
+    codes, present = (torch.from_numpy(part).to(device) for part in (chosen.codes, worn))
     return Dresser(_generator(weights, device), (codes, present), regions, getattr(torch, precision))

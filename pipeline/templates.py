@@ -20,6 +20,7 @@ from data.errors import InputError
 from data.photo import read_photo
 from data.readers import layout
 from pipeline.annotate import Annotator, StoredAnnotations, digest_files
+from pipeline.body import TROUSERS
 from pipeline.canvas import Canvas, resize
 from pipeline.cut import Cut, measure_cut
 from pipeline.pise import Generator
@@ -193,6 +194,16 @@ def load(folder: Path) -> Templates:
             return Templates(photos, file["pictures"], file["codes"], file["present"], cuts)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"{folder / FILE}: damaged ({error}): remove {folder} and repeat `make sync`") from error
+
+
+def without_shoes(templates: Templates) -> npt.NDArray[np.float32]:
+    """Which regions the templates have, (T, 8); shoes alone, which are labelled as trousers, do not count as trousers.
+
+    For redrawing in the photo's own cut: the shoes of somebody in a skirt or a dress must not colour trousers.
+    """
+    present = templates.present.copy()
+    present[[cut.lower != "trousers" for cut in templates.cuts], TROUSERS] = 0
+    return present
 
 
 def _annotated(

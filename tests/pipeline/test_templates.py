@@ -12,9 +12,17 @@ from data.readers import layout
 from pipeline import templates
 from pipeline.annotate import StoredAnnotations
 from pipeline.canvas import Canvas
-from pipeline.cut import measure_cut
+from pipeline.cut import Cut, measure_cut
 from pipeline.pise import load_generator
-from pipeline.templates import TemplateChoice, Templates, choose, deal, farthest, upright_and_clothed
+from pipeline.templates import (
+    TemplateChoice,
+    Templates,
+    choose,
+    deal,
+    farthest,
+    upright_and_clothed,
+    without_shoes,
+)
 
 SIZE = (64, 32)
 
@@ -97,3 +105,13 @@ def test_each_photo_draws_its_own_from_a_bank() -> None:
     assert np.bincount(hands.ravel(), minlength=20).min() > 30
     np.testing.assert_array_equal(hands[7], deal(20, 4, 0, "photo 7"))
     assert (hands != np.stack([deal(20, 4, 1, f"photo {number}") for number in range(300)])).any()
+
+
+def test_shoes_do_not_count_as_trousers() -> None:
+    cuts = (Cut(lower="trousers", leg=2.0), Cut(lower="skirt", leg=1.0), Cut())
+    pictures = np.zeros((3, 4, 2, 3), np.uint8)
+    given = Templates(("a", "b", "c"), pictures, np.zeros((3, 9, 4), np.float32), np.ones((3, 8), np.float32), cuts)
+    worn = without_shoes(given)
+    assert worn[:, 5].tolist() == [1, 0, 0]
+    assert (np.delete(worn, 5, axis=1) == 1).all()
+    assert (given.present == 1).all()
