@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -114,9 +115,9 @@ def optimiser_of(
     return optimiser, torch.optim.lr_scheduler.OneCycleLR(optimiser, most, total_steps=steps)
 
 
-def saved(folder: Path, *parts: object) -> Path:
+def saved(folder: Path, *parts: Any) -> Path:
     for part in parts:
-        part.save_pretrained(folder)  # type: ignore[attr-defined]
+        part.save_pretrained(folder)
     return folder
 
 
