@@ -13,6 +13,7 @@ import click
 import torch
 
 import data
+from data.allocator import keep_freed_memory
 from data.annotation import REGIONS
 from data.errors import InputError, OneLineGroup
 from data.shards import SyncStore, newest_store, read_manifest
@@ -166,6 +167,7 @@ def planning(command: Callable[..., None]) -> Callable[..., None]:
 @click.group(cls=OneLineGroup)
 def main() -> None:
     """Redraw every photo of a data set in other clothes, once, into shards that training reads."""
+    keep_freed_memory()
 
 
 @main.command()

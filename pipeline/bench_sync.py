@@ -19,6 +19,7 @@ from torch import nn
 from torch.nn import functional
 from tqdm import tqdm
 
+from data.allocator import keep_freed_memory
 from data.annotation import CLOTHING_REGIONS, JOINTS, REGIONS, parsing_maps, pose_maps
 from data.atomic import write_json
 from pipeline.dress import Dresser
@@ -251,6 +252,7 @@ def main(
         raise click.UsageError("--device cuda: this machine has no usable GPU; leave the option out")
     if min(size) < 64 or any(side % 16 for side in size):
         raise click.UsageError("--size: height and width must be multiples of 16, 64 or more")
+    keep_freed_memory()
     torch.backends.cudnn.allow_tf32 = False
     figures = compare(photos, templates, width, size, rounds, device)
     threads = f"{torch.get_num_threads()} threads" if device == "cpu" else torch.cuda.get_device_name()

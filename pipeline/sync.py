@@ -24,6 +24,7 @@ import joblib
 from joblib.externals.loky.process_executor import BrokenProcessPool
 from tqdm import tqdm
 
+from data.allocator import keep_freed_memory
 from data.atomic import SUFFIX, write_json
 from data.errors import InputError, Interrupted, RunError
 from data.shards import FORMAT, MANIFEST, ShardStatus, read_manifest, read_status
@@ -195,6 +196,7 @@ def _attempt(task: Task, parent: int | None) -> ShardStatus | Fault:
     """
     if parent not in (None, os.getpid()):
         _end_with_parent()
+    keep_freed_memory()
     try:
         return make_shard(task)
     except (InputError, RunError):

@@ -12,6 +12,7 @@ import click
 import torch
 
 from data import open_benchmark
+from data.allocator import keep_freed_memory
 from data.draws import load_draws
 from data.draws import save_draws as write_draws
 from data.errors import InputError, OneLineGroup, RunError
@@ -30,6 +31,7 @@ from trainer.worth import arms, format_worth, measure
 @click.group(cls=OneLineGroup)
 def main() -> None:
     """Learn features of people from synchronised groups of images, without labels."""
+    keep_freed_memory()
 
 
 def device_option(command: Any) -> Any:
