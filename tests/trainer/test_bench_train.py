@@ -17,7 +17,12 @@ def test_every_part_is_told_beside_what_it_is_compared_with(tmp_path: Path) -> N
     done = CliRunner().invoke(main, ["--photos", "64", "--steps", "1", "--generator", str(measured)])
     assert done.exit_code == 0, done.output
     lines = done.output.splitlines()
-    for start in ("  groups read and augmented", "  ours, reading and augmenting included", "peak memory"):
+    for start in (
+        "  groups read and augmented",
+        "  ours, reading and augmenting included",
+        "  Cluster Contrast's, plain, float32",
+        "peak memory",
+    ):
         assert any(line.startswith(start) for line in lines), start
     assert "of width 16 at 128x64" in done.output
     [told] = [line for line in lines if line.startswith("  published way, float32")]
