@@ -102,12 +102,21 @@ def pose_maps(joints: npt.NDArray[np.floating[Any]], height: int, width: int) ->
     `joints`: (B, 18, 2), x and y in pixels, NaN = missing. Returns float32 (B, 18, height, width) in [0, 1]: peak 1 at
     the joint, sigma 6 pixels at a height of 256 and in proportion at others; a missing joint is an empty map.
     """
+    down, across = pose_profiles(joints, height, width)
+    return down[..., :, None] * across[..., None, :]
+
+
+def pose_profiles(
+    joints: npt.NDArray[np.floating[Any]], height: int, width: int
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    """What `pose_maps` are products of: profiles down (B, 18, height) and across (B, 18, width), float32."""
     sigma = _SIGMA_AT_256 * height / 256
-    x, y = joints[..., 0, None], joints[..., 1, None]
-    across = np.exp(-((np.arange(width) + 0.5 - x) ** 2) / (2 * sigma**2))
-    down = np.exp(-((np.arange(height) + 0.5 - y) ** 2) / (2 * sigma**2))
-    maps = down[..., :, None] * across[..., None, :]
-    return np.nan_to_num(maps, copy=False, nan=0.0).astype(np.float32)
+    profiles = [
+        np.exp(-((np.arange(side) + 0.5 - at[..., None]) ** 2) / (2 * sigma**2))
+        for side, at in ((height, joints[..., 1]), (width, joints[..., 0]))
+    ]
+    down, across = (np.nan_to_num(profile, copy=False, nan=0.0).astype(np.float32) for profile in profiles)
+    return down, across
 
 
 def parsing_maps(parsing: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:

@@ -39,17 +39,21 @@ class IdealPainter:
         """Choose the templates as the generator's painter does."""
         self.painter.prepare(folder, photos)
 
-    def __call__(self, photos: Sequence[Photo]) -> Redrawn:
+    def sketch(self, photos: Sequence[Photo]) -> Sequence[Photo]:
+        """See `Painter`; nothing needs to be done."""
+        return photos
+
+    def paint(self, sketch: Sequence[Photo]) -> Redrawn:
         """See `Painter`."""
         if self.painter.folder is None:
             raise RuntimeError("prepare() comes first")
         root = self.painter.root.resolve()
         chosen = [Path(photo).resolve() for photo in templates.load(self.painter.folder).photos]
         outfits = [scene(self.walkers, photo_at(photo.relative_to(root)))[1] for photo in chosen]
-        dealt = self.painter.deal(photos)
-        images = np.empty((len(photos), self.versions, *self.size, 3), np.uint8)
-        clothing = np.zeros((len(photos), *self.size), np.bool_)
-        for row, (path, _) in enumerate(photos):
+        dealt = self.painter.deal(sketch)
+        images = np.empty((len(sketch), self.versions, *self.size, 3), np.uint8)
+        clothing = np.zeros((len(sketch), *self.size), np.bool_)
+        for row, (path, _) in enumerate(sketch):
             identity, worn, shot = scene(self.walkers, photo_at(path.resolve().relative_to(root)))
             tall, wide = self.walkers.height, self.walkers.width
             own = render(identity, worn, shot, tall, wide)[1].resize(*self.size)
@@ -57,4 +61,4 @@ class IdealPainter:
             for version, template in enumerate(dealt[row]):
                 pixels, _ = render(identity, outfits[template], shot, tall, wide)
                 images[row, version] = resize(pixels, self.size)
-        return Redrawn(images, np.ones(len(photos), np.bool_), dealt, clothing)
+        return Redrawn(images, np.ones(len(sketch), np.bool_), dealt, clothing)

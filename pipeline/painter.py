@@ -15,7 +15,7 @@ import numpy.typing as npt
 import torch
 from PIL import Image
 
-from data.annotation import CLOTHING_REGIONS, Annotation, parsing_maps, pose_maps
+from data.annotation import CLOTHING_REGIONS, REGIONS, Annotation, pose_profiles
 from data.errors import InputError
 from pipeline import templates
 from pipeline.annotate import Annotator, Photo
@@ -65,8 +65,42 @@ class Painter(Protocol):
     def prepare(self, folder: Path, photos: Sequence[Path]) -> None:
         """Called once, before any photo is redrawn; what it finds out from all photos stays in the sync's folder."""
 
-    def __call__(self, photos: Sequence[Photo]) -> Redrawn:
-        """Redraw a batch of photos of any sizes."""
+    def sketch(self, photos: Sequence[Photo]) -> Any:
+        """All that can be done for a batch of photos of any sizes before it is painted.
+
+        The next batch is sketched while one is painted, in another thread.
+        """
+
+    def paint(self, sketch: Any) -> Redrawn:
+        """Redraw the batch."""
+
+
+@dataclass(frozen=True)
+class Sitter:
+    """A person on the canvas, to be painted in S versions.
+
+    `image` (height, width, 3) and `annotation` are as the canvas shows them, `box` is the photo's place there.
+    `targets`: uint8 (S, height, width), the parsings to paint into, None for the person's own. `clothing`: bool
+    (S, H, W), where the photo or the version has clothes, in the store's size.
+    """
+
+    image: npt.NDArray[np.uint8]
+    annotation: Annotation
+    box: Box
+    targets: npt.NDArray[np.uint8] | None
+    clothing: npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Sketch:
+    """B photos before PISE paints them, and the people in them, by the photo's number.
+
+    `dealt`: int32 (B, S), which template each version wears.
+    """
+
+    photos: Sequence[Photo]
+    dealt: npt.NDArray[np.int32]
+    sitters: Mapping[int, Sitter]
 
 
 class PisePainter:
@@ -146,88 +180,92 @@ class PisePainter:
             templates.save(folder, chosen)
         self.folder = folder
 
-    def __call__(self, photos: Sequence[Photo]) -> Redrawn:
+    def sketch(self, photos: Sequence[Photo]) -> Sketch:
         """See `Painter`."""
-        annotations = self.annotator(photos)
         dealt = self.deal(photos)
-        images = np.zeros((len(photos), self.versions, *self.size, 3), np.uint8)
-        clothing = np.zeros((len(photos), self.versions, *self.size), np.bool_)
-        people = [
-            (row, image, annotation)
-            for row, ((_, image), annotation) in enumerate(zip(photos, annotations, strict=True))
+        sitters = {
+            row: self._sit(image, annotation, dealt[row])
+            for row, ((_, image), annotation) in enumerate(zip(photos, self.annotator(photos), strict=True))
             if annotation is not None
-        ]
+        }
+        return Sketch(photos, dealt, sitters)
+
+    def paint(self, sketch: Sketch) -> Redrawn:
+        """See `Painter`."""
+        count, rows = len(sketch.photos), list(sketch.sitters)
+        images = np.zeros((count, self.versions, *self.size, 3), np.uint8)
+        clothing = np.zeros((count, self.versions, *self.size), np.bool_)
         at_once = _PIXELS_AT_ONCE[torch.device(self.device).type] // (self.canvas.height * self.canvas.width)
         step = max(1, at_once // self.versions)
-        for start in range(0, len(people), step):
-            batch = people[start : start + step]
-            rows = [row for row, _, _ in batch]
-            images[rows], parsings = self._paint([(image, annotation) for _, image, annotation in batch], dealt[rows])
-            own = np.stack([annotation.resize(*self.size).parsing for _, _, annotation in batch])
-            clothing[rows] = np.isin(own, self.regions)[:, None]
-            if parsings is not None:
-                clothing[rows] |= np.isin(parsings, self.regions)
+        for some in (rows[start : start + step] for start in range(0, len(rows), step)):
+            sitters = [sketch.sitters[row] for row in some]
+            images[some] = self._paint(sitters, sketch.dealt[some])
+            clothing[some] = [sitter.clothing for sitter in sitters]
         if self.keep:
-            originals = np.stack([resize(image, self.size) for _, image in photos])
+            originals = np.stack([resize(image, self.size) for _, image in sketch.photos])
             for version in range(self.versions):
-                images[:, [version]] = keep_person(originals, images[:, [version]], clothing[:, version])
-        found = np.array([annotation is not None for annotation in annotations])
-        return Redrawn(images, found, dealt, np.asarray(clothing.any(1)))
+                painted = images[:, [version]]
+                images[:, [version]] = keep_person(originals, painted, clothing[:, version])
+        found = np.isin(np.arange(count), rows)
+        return Redrawn(images, found, sketch.dealt, np.asarray(clothing.any(1)))
 
     def deal(self, photos: Sequence[Photo]) -> npt.NDArray[np.int32]:
         """Which template each version of each photo wears, (B, S)."""
         sources = [Path(os.path.relpath(path, self.root)).as_posix() for path, _ in photos]
         return np.stack([templates.deal(self.choice.count, self.versions, self.choice.seed, name) for name in sources])
 
-    @torch.inference_mode()
-    def _paint(
-        self, people: Sequence[tuple[npt.NDArray[np.uint8], Annotation]], dealt: npt.NDArray[np.int32]
-    ) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8] | None]:
-        """Redraw photos with a person in the templates `dealt` (B, S).
+    def _sit(self, image: npt.NDArray[np.uint8], annotation: Annotation, dealt: npt.NDArray[np.int32]) -> Sitter:
+        """Lay a photo with a person on the canvas, and cut the clothes of the templates `dealt` (S,) to its body."""
+        placed, annotated, box = self.canvas.fit(image, annotation)
+        clothing = np.isin(annotation.resize(*self.size).parsing, self.regions)[None].repeat(self.versions, 0)
+        if self.cut == "photo":
+            return Sitter(placed, annotated, box, None, clothing)
+        cuts = _cuts(self._prepared, self.regions)
+        targets = recut_each(annotated, [cuts[index] for index in dealt])
+        clothing |= np.isin(_in_store(targets, box, self.size), self.regions)
+        return Sitter(placed, annotated, box, targets, clothing)
 
-        Returns uint8 (B, S, H, W, 3) in the store's size and, where the cut is the template's, the new parsings
-        (B, S, H, W).
-        """
-        if self.folder is None:
-            raise RuntimeError("prepare() comes first")
+    @torch.inference_mode()
+    def _paint(self, sitters: Sequence[Sitter], dealt: npt.NDArray[np.int32]) -> npt.NDArray[np.uint8]:
+        """Paint P people in the templates `dealt` (P, S): uint8 (P, S, H, W, 3) in the store's size."""
         shod = self.cut == "template"
-        dresser = _dresser(self.weights, self.device, self.folder, self.regions, self.precision, shod)
+        dresser = _dresser(self.weights, self.device, self._prepared, self.regions, self.precision, shod)
         device = dresser.templates[0].device
-        images, annotations, boxes = zip(*(self.canvas.fit(*person) for person in people), strict=True)
-        height, width = self.canvas.height, self.canvas.width
-        pose = pose_maps(np.stack([annotation.joints for annotation in annotations]), height, width)
-        parsing = parsing_maps(np.stack([annotation.parsing for annotation in annotations]))
         worn = torch.from_numpy(dealt).long().to(device)
         codes, present = dresser.templates
-        target = self._recut(annotations, dealt) if self.cut == "template" else None
+        joints = np.stack([sitter.annotation.joints for sitter in sitters])
+        targets = [sitter.targets for sitter in sitters if sitter.targets is not None]
         painted = dresser.dress(
-            templates.as_tensor(np.stack(images), device),
-            torch.from_numpy(pose).to(device),
-            torch.from_numpy(parsing).to(device),
+            templates.as_tensor(np.stack([sitter.image for sitter in sitters]), device),
+            _pose_on(device, joints, self.canvas),
+            _parsing_on(device, np.stack([sitter.annotation.parsing for sitter in sitters])),
             (codes[worn], present[worn]),
-            None if target is None else torch.from_numpy(_maps(target)).to(device),
+            _parsing_on(device, np.stack(targets)) if targets else None,
         )
-        cuts = torch.stack([cut(versions, box, self.size) for versions, box in zip(painted, boxes, strict=True)])
+        pairs = zip(painted, sitters, strict=True)
+        cuts = torch.stack([cut(versions, sitter.box, self.size) for versions, sitter in pairs])
         pixels = cuts.add(1).mul(127.5).round().clamp(0, 255).byte()
-        parsings = None
-        if target is not None:
-            parsings = np.stack(
-                [_in_store(versions, box, self.size) for versions, box in zip(target, boxes, strict=True)]
-            )
-        return pixels.permute(0, 1, 3, 4, 2).cpu().numpy(), parsings
+        return pixels.permute(0, 1, 3, 4, 2).cpu().numpy()
 
-    def _recut(self, annotations: Sequence[Annotation], dealt: npt.NDArray[np.int32]) -> npt.NDArray[np.uint8]:
-        """The parsings (B, S, H, W) of photos on their canvas, with the cut of the templates `dealt` (B, S)."""
-        assert self.folder is not None
-        cuts = _cuts(self.folder, self.regions)
-        pairs = zip(annotations, dealt, strict=True)
-        return np.stack([recut_each(annotation, [cuts[index] for index in worn]) for annotation, worn in pairs])
+    @property
+    def _prepared(self) -> Path:
+        """The sync's folder, where the templates are."""
+        if self.folder is None:
+            raise RuntimeError("prepare() comes first")
+        return self.folder
 
 
-def _maps(parsings: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-    """One-hot maps (B, S, 8, H, W) of parsings (B, S, H, W)."""
-    maps = parsing_maps(parsings.reshape(-1, *parsings.shape[2:]))
-    return maps.reshape(*parsings.shape[:2], *maps.shape[1:])
+# Only joints and labels travel to the device: the maps made of them there are some megabytes a photo.
+def _pose_on(device: torch.device, joints: npt.NDArray[np.float32], canvas: Canvas) -> torch.Tensor:
+    """The maps of `pose_maps` for joints (B, 18, 2), on the device."""
+    down, across = (torch.from_numpy(part).to(device) for part in pose_profiles(joints, canvas.height, canvas.width))
+    return down[..., :, None] * across[..., None, :]
+
+
+def _parsing_on(device: torch.device, parsings: npt.NDArray[np.uint8]) -> torch.Tensor:
+    """One-hot maps (..., 8, H, W) of parsings (..., H, W), on the device."""
+    labels = torch.from_numpy(parsings).to(device).unsqueeze(-3)
+    return (labels == torch.arange(len(REGIONS), device=device).view(-1, 1, 1)).float()
 
 
 def _in_store(parsings: npt.NDArray[np.uint8], box: Box, size: tuple[int, int]) -> npt.NDArray[np.uint8]:

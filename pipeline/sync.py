@@ -29,7 +29,7 @@ from data.atomic import SUFFIX, write_json
 from data.errors import InputError, Interrupted, RunError
 from data.shards import FORMAT, MANIFEST, ShardStatus, read_manifest, read_status
 from pipeline.painter import Painter
-from pipeline.worker import Task, digest_file, make_shard
+from pipeline.worker import Made, Task, digest_file, make_shard
 
 SHARD = 256
 """Photos in a shard."""
@@ -166,21 +166,24 @@ def _make(tasks: Sequence[Task], statuses: dict[str, ShardStatus], jobs: int, cl
         _workers(min(jobs, len(tasks)), cluster) as pool,
         tqdm(desc="redrawing", total=total, unit=" photos", smoothing=0, disable=None) as bar,
     ):
-        began, done = time.monotonic(), 0
+        began, done, busy, painting = time.monotonic(), 0, 0.0, 0.0
         try:
             parent = os.getpid() if cluster is None else None
             for outcome in pool(joblib.delayed(_attempt)(task, parent) for task in tasks):
                 if isinstance(outcome, Fault):
                     faults.append(outcome)
                     continue
-                statuses[outcome.name] = outcome
-                made = outcome.photos + len(outcome.failures)
+                statuses[outcome.status.name] = outcome.status
+                made = outcome.status.photos + len(outcome.status.failures)
                 bar.update(made)
-                done += made
+                done, busy, painting = done + made, busy + outcome.seconds, painting + outcome.painting
                 if bar.disable:
                     rate = done / (time.monotonic() - began)
                     left = (total - done) / rate
                     print(f"redrawn {done:,} of {total:,} photos, {rate:.1f} a second, {left:.0f} s left", flush=True)
+            if done:
+                rate, share = done / (time.monotonic() - began), painting / busy
+                bar.write(f"{rate:.1f} photos a second; {share:.0%} of the time went into painting")
         except BrokenProcessPool as error:
             raise RunError(
                 f"a worker process died, perhaps for want of memory ({len(statuses)} shards are whole): "
@@ -189,7 +192,7 @@ def _make(tasks: Sequence[Task], statuses: dict[str, ShardStatus], jobs: int, cl
     return faults
 
 
-def _attempt(task: Task, parent: int | None) -> ShardStatus | Fault:
+def _attempt(task: Task, parent: int | None) -> Made | Fault:
     """Make a shard; what the user must see to is raised, any other error becomes a fault.
 
     `parent` is the process of this machine that leads the run, None for a cluster's.

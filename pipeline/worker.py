@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,9 +17,9 @@ import torch
 
 from data.errors import InputError, RunError
 from data.photo import read_photo
-from data.shards import ShardStatus, writing_shard
+from data.shards import ShardStatus, ShardWriter, writing_shard
 from pipeline.canvas import resize
-from pipeline.painter import Painter
+from pipeline.painter import Painter, Redrawn
 
 _BATCH = 32
 
@@ -35,43 +37,63 @@ class Task:
 
 
 @dataclass(frozen=True)
-class _Read:
-    """A photo that was read, or the reason why not."""
+class Made:
+    """A shard that was made, the seconds it took, and how many of them the painter painted."""
 
-    source: str
-    digest: str
-    image: npt.NDArray[np.uint8] | None
-    reason: str
+    status: ShardStatus
+    seconds: float
+    painting: float
 
 
-def make_shard(task: Task) -> ShardStatus:
-    """Redraw the photos of one shard and write it.
+@dataclass(frozen=True)
+class _Batch:
+    """What could be read of a batch of photos, with the painter's sketch of it, and (source, reason) of the others."""
+
+    sources: list[str]
+    digests: list[str]
+    originals: npt.NDArray[np.uint8]
+    sketch: Any
+    failures: list[tuple[str, str]]
+
+
+def make_shard(task: Task) -> Made:
+    """Redraw the photos of one shard and write it; while one batch is painted, the next is read and the last written.
 
     A photo that cannot be read becomes a row of the shard's failures. One without a person is kept, its versions are
     copies. Raises RunError if a photo is no longer what it was when the run was planned.
     """
     painter = task.painter
     software = {"torch": str(torch.__version__), "recipe": json.dumps(painter.recipe, sort_keys=True)}
-    with writing_shard(task.path, painter.versions, painter.size, task.key, software) as shard:
+    began, painting = time.perf_counter(), 0.0
+    with (
+        writing_shard(task.path, painter.versions, painter.size, task.key, software) as shard,
+        ThreadPoolExecutor(1) as writer,
+    ):
+        written: Future[None] = writer.submit(lambda: None)
         for batch in _read_ahead(task):
-            photos = [(task.root / read.source, read.image) for read in batch if read.image is not None]
-            for read in batch:
-                if read.image is None:
-                    shard.fail(read.source, read.reason)
-            if not photos:
-                continue
-            redrawn = painter(photos)
-            originals = np.stack([resize(image, painter.size) for _, image in photos])[:, None]
-            versions = np.where(redrawn.found[:, None, None, None, None], redrawn.images, originals)
-            shard.add(
-                np.concatenate([originals, versions], axis=1),
-                [read.source for read in batch if read.image is not None],
-                [read.digest for read in batch if read.image is not None],
-                redrawn.templates,
-                redrawn.found,
-                np.where(redrawn.found[:, None], moved(originals, versions, redrawn.clothing), np.float32(np.nan)),
-            )
-    return shard.status()
+            for failure in batch.failures:
+                shard.fail(*failure)
+            if batch.sources:
+                brush = time.perf_counter()
+                redrawn = painter.paint(batch.sketch)
+                painting += time.perf_counter() - brush
+                written.result()
+                written = writer.submit(_write, shard, batch, redrawn)
+        written.result()
+    return Made(shard.status(), time.perf_counter() - began, painting)
+
+
+def _write(shard: ShardWriter, batch: _Batch, redrawn: Redrawn) -> None:
+    originals = batch.originals[:, None]
+    versions = np.where(redrawn.found[:, None, None, None, None], redrawn.images, originals)
+    shard.add(
+        np.concatenate([originals, versions], axis=1),
+        batch.sources,
+        batch.digests,
+        redrawn.templates,
+        redrawn.found,
+        np.where(redrawn.found[:, None], moved(originals, versions, redrawn.clothing), np.float32(np.nan)),
+    )
 
 
 def moved(
@@ -88,29 +110,37 @@ def moved(
         return ((change[:, None] * sides).sum((2, 3)) / sides.sum((2, 3))).astype(np.float32)
 
 
-def _read_ahead(task: Task) -> Iterator[list[_Read]]:
-    """The shard's photos in batches; while one is worked on, the next is being read."""
+def _read_ahead(task: Task) -> Iterator[_Batch]:
+    """The shard's photos in batches; while one is worked on, the next is read and sketched."""
     entries = list(zip(task.sources, task.digests, strict=True))
     batches = [entries[start : start + _BATCH] for start in range(0, len(entries), _BATCH)]
     with ThreadPoolExecutor(1) as reader:
-        coming = reader.submit(_read_batch, task.root, batches[0])
+        coming = reader.submit(_read_batch, task, batches[0])
         for following in batches[1:]:
-            batch, coming = coming.result(), reader.submit(_read_batch, task.root, following)
+            batch, coming = coming.result(), reader.submit(_read_batch, task, following)
             yield batch
         yield coming.result()
 
 
-def _read_batch(root: Path, entries: list[tuple[str, str]]) -> list[_Read]:
-    return [_read(root / source, source, digest) for source, digest in entries]
-
-
-def _read(path: Path, source: str, digest: str) -> _Read:
-    if digest_file(path) != digest:
-        raise RunError(f"{path}: the photo changed while it was about to be redrawn: repeat the same command")
-    try:
-        return _Read(source, digest, read_photo(path), "")
-    except InputError as error:
-        return _Read(source, digest, None, str(error))
+def _read_batch(task: Task, entries: list[tuple[str, str]]) -> _Batch:
+    painter = task.painter
+    batch = _Batch([], [], np.empty((0, *painter.size, 3), np.uint8), None, [])
+    photos = []
+    for source, digest in entries:
+        path = task.root / source
+        if digest_file(path) != digest:
+            raise RunError(f"{path}: the photo changed while it was about to be redrawn: repeat the same command")
+        try:
+            photos.append((path, read_photo(path)))
+        except InputError as error:
+            batch.failures.append((source, str(error)))
+            continue
+        batch.sources.append(source)
+        batch.digests.append(digest)
+    if not photos:
+        return batch
+    originals = np.stack([resize(image, painter.size) for _, image in photos])
+    return replace(batch, originals=originals, sketch=painter.sketch(photos))
 
 
 def digest_file(path: Path) -> str:

@@ -261,7 +261,7 @@ def test_a_painter_paints_into_the_cut_of_its_templates(
     own, recutting = (painter(random_weights, rendered, cut=cut, keep=keep) for cut in ("photo", "template"))
     for each in (own, recutting):
         each.prepare(tmp_path, paths)
-    before, after = own(photos), recutting(photos)
+    before, after = (each.paint(each.sketch(photos)) for each in (own, recutting))
     cuts = templates.load(tmp_path).cuts
     assert len({(cut.lower, cut.sleeve) for cut in cuts}) > 1
     moved = 0

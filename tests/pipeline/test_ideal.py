@@ -39,7 +39,7 @@ def test_the_template_redrawn_in_its_own_clothes_is_itself(painter: IdealPainter
     assert painter.painter.folder is not None
     chosen = [Path(photo) for photo in templates.load(painter.painter.folder).photos]
     photos = [(photo, read_photo(photo)) for photo in chosen]
-    redrawn = painter(photos)
+    redrawn = painter.paint(painter.sketch(photos))
     originals = np.stack([pixels for _, pixels in photos]).astype(int)
     change = np.abs(redrawn.images - originals[:, None]).mean(axis=(2, 3, 4))
     own, other = change.diagonal(), change[~np.eye(2, dtype=bool)]
@@ -50,7 +50,7 @@ def test_the_template_redrawn_in_its_own_clothes_is_itself(painter: IdealPainter
 def test_clothes_change_and_the_rest_stays(painter: IdealPainter) -> None:
     root = painter.painter.root
     photos = [(record.path, read_photo(record.path)) for record in open_benchmark("walkers", root).train]
-    redrawn = painter(photos)
+    redrawn = painter.paint(painter.sketch(photos))
     assert redrawn.found.all()
     head = np.stack([np.isin(read_annotation(root, path).parsing, [2, 7]) for path, _ in photos])
     change = np.abs(redrawn.images.astype(int) - np.stack([pixels for _, pixels in photos])[:, None]).mean(-1)

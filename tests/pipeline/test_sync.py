@@ -3,6 +3,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import shutil
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from data.annotation import CLOTHING_REGIONS, FOLDER, read_annotation
 from data.errors import InputError, RunError
 from data.photo import read_photo
 from data.shards import SyncStore, newest_store
-from pipeline import sync
+from pipeline import sync, worker
 from pipeline.__main__ import main
 from pipeline.annotate import Photo, StoredAnnotations
 from pipeline.painter import PisePainter, Redrawn
@@ -62,12 +63,15 @@ class Inverter:
         assert folder.is_dir()
         assert all(photo.is_file() for photo in photos)
 
-    def __call__(self, photos: Sequence[Photo]) -> Redrawn:
+    def sketch(self, photos: Sequence[Photo]) -> Sequence[Photo]:
+        return photos
+
+    def paint(self, sketch: Sequence[Photo]) -> Redrawn:
         self.calls += 1
         if self.calls in self.failing:
             raise MemoryError("no more of it")
-        images = np.stack([255 - image for _, image in photos])[:, None].repeat(self.versions, 1)
-        count = len(photos)
+        images = np.stack([255 - image for _, image in sketch])[:, None].repeat(self.versions, 1)
+        count = len(sketch)
         clothing = np.zeros((count, *self.size), np.bool_)
         clothing[:, :32] = True
         return Redrawn(images, np.ones(count, np.bool_), np.zeros((count, self.versions), np.int32), clothing)
@@ -219,9 +223,9 @@ def test_annotations_that_people_have_serve_in_place_of_the_data_sets_own(comman
 
 def test_no_usable_photo_at_all_is_fatal(walkers: Path) -> None:
     class Blind(Inverter):
-        def __call__(self, photos: Sequence[Photo]) -> Redrawn:
-            seen = super().__call__(photos)
-            return dataclasses.replace(seen, found=np.zeros(len(photos), np.bool_))
+        def paint(self, sketch: Sequence[Photo]) -> Redrawn:
+            seen = super().paint(sketch)
+            return dataclasses.replace(seen, found=np.zeros(len(sketch), np.bool_))
 
     with pytest.raises(InputError, match="in none of the 18 photos"):
         sync.run(sync.plan("walkers", walkers, photos_of(walkers), Blind(), Path("work/sync")))
@@ -232,6 +236,38 @@ def test_no_usable_photo_at_all_is_fatal(walkers: Path) -> None:
         sync.run(job)
     with pytest.raises(InputError, match="not finished"):
         SyncStore(job.folder)
+
+
+def test_the_next_batch_is_sketched_and_the_last_one_written_while_one_is_painted(
+    walkers: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker, "_BATCH", 6)
+    first = photos_of(walkers)[0]
+    sketched, written = threading.Semaphore(0), threading.Semaphore(0)
+    write = worker._write
+
+    def note(*batch: Any) -> None:
+        write(*batch)
+        written.release()
+
+    monkeypatch.setattr(worker, "_write", note)
+
+    class Patient(Inverter):
+        def sketch(self, photos: Sequence[Photo]) -> Sequence[Photo]:
+            if photos[0][0] != first:
+                sketched.release()
+            return photos
+
+        def paint(self, sketch: Sequence[Photo]) -> Redrawn:
+            redrawn = super().paint(sketch)
+            assert self.calls == 3 or sketched.acquire(timeout=60)  # of the next batch
+            assert self.calls == 1 or written.acquire(timeout=60)  # of the last one
+            return redrawn
+
+    manifest, _ = sync.run(sync.plan("walkers", walkers, photos_of(walkers), Patient(), Path("work/sync")))
+    assert manifest["photos"] == 18
+    group = SyncStore(newest_store(Path("work/sync"))).group(17)
+    np.testing.assert_array_equal(group[1:], (255 - group[:1]).repeat(2, 0))
 
 
 def test_a_shard_that_failed_gets_a_second_chance(walkers: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -260,10 +296,10 @@ def test_an_interrupt_says_what_is_whole(walkers: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr(sync, "SHARD", 8)
 
     class Stopped(Inverter):
-        def __call__(self, photos: Sequence[Photo]) -> Redrawn:
+        def paint(self, sketch: Sequence[Photo]) -> Redrawn:
             if self.calls == 2:
                 raise KeyboardInterrupt
-            return super().__call__(photos)
+            return super().paint(sketch)
 
     with pytest.raises(KeyboardInterrupt, match="2 of 3 shards are whole; repeat"):
         sync.run(sync.plan("walkers", walkers, photos_of(walkers), Stopped(), Path("work/sync")))
