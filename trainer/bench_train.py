@@ -19,6 +19,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
+from torch.utils.flop_counter import FlopCounterMode
 from torchvision.transforms import v2
 
 from data.allocator import keep_freed_memory
@@ -167,6 +168,10 @@ def _bench_steps(
     random_images = torch.randn(len(batches[0]) * config.images, 3, *size)
     targets = torch.from_numpy(labels[batches[0]]).repeat_interleave(config.images)
 
+    with FlopCounterMode(display=False) as counter:
+        ours()
+    work = counter.get_total_flops()
+    limit = _product_speed(config.precision, device)
     theirs = [partial(step, random_images, targets) for step in plain]
     ours_s, *theirs_s = _in_turn([ours, *theirs], steps, clock=time.perf_counter)
     waited = statistics.median(waits[1:])
@@ -176,11 +181,24 @@ def _bench_steps(
     for precision, seconds in zip(precisions, theirs_s, strict=True):
         name = f"Cluster Contrast's, plain, {precision}"
         click.echo(f"  {name:<41}{seconds * 1e3:>10,.1f}   {seconds / ours_s:.2f}x")
+    reached = work / ours_s
+    click.echo(
+        f"  ours does {work / 1e9:,.0f} GFLOP at {reached / 1e12:.2f} TFLOP/s, {100 * reached / limit:.0f} % of what"
+        f" a matrix product reaches here ({limit / 1e12:.2f})"
+    )
     if device.type == "cuda":
         click.echo(
             f"  peak memory of the GPU                   {torch.cuda.max_memory_allocated() / 2**20:>10,.0f} MiB"
         )
     return ours_s
+
+
+def _product_speed(precision: str, device: torch.device) -> float:
+    """FLOP/s of a large product of square matrices: what the device can be brought to."""
+    side = 8192 if device.type == "cuda" else 2048
+    matrix = torch.randn(side, side, device=device, dtype=getattr(torch, precision))
+    [seconds] = _in_turn([lambda: (matrix @ matrix)[0, 0].item()], 5, clock=time.perf_counter)
+    return 2 * side**3 / seconds
 
 
 class _PlainStep:
