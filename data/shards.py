@@ -44,12 +44,17 @@ _MAX_OPEN = 256
 
 @dataclass(frozen=True)
 class ShardStatus:
-    """What became of a shard: groups in it, how many of them were redrawn, and (path, reason) of each unread photo."""
+    """What became of a shard: groups in it, paths of photos without a person, (path, reason) of each unread photo."""
 
     name: str
     photos: int
-    redrawn: int
+    without_person: tuple[str, ...]
     failures: tuple[tuple[str, str], ...]
+
+    @property
+    def redrawn(self) -> int:
+        """Groups that were redrawn."""
+        return self.photos - len(self.without_person)
 
 
 class ShardWriter:
@@ -93,7 +98,7 @@ class ShardWriter:
 
     def status(self) -> ShardStatus:
         """What is in the shard so far."""
-        return ShardStatus(self._name, len(self._sources), int(self._redrawn.sum()), tuple(self._failures))
+        return _status(self._name, self._sources, self._redrawn, tuple(self._failures))
 
     def finish(self, attributes: Mapping[str, Any]) -> None:
         """Write all but the images."""
@@ -259,7 +264,14 @@ def read_status(path: Path, key: str) -> ShardStatus:
     """What is in a shard. Raises InputError if it is damaged or of another key. Pictures are not read."""
     shard = _open_shard(path, key)
     with shard.file:
-        return ShardStatus(path.name, len(shard.sources), int(shard.redrawn.sum()), shard.failures)
+        return _status(path.name, shard.sources, shard.redrawn, shard.failures)
+
+
+def _status(
+    name: str, sources: Sequence[str], redrawn: npt.NDArray[np.bool_], failures: tuple[tuple[str, str], ...]
+) -> ShardStatus:
+    alone = tuple(source for source, has_person in zip(sources, redrawn, strict=True) if not has_person)
+    return ShardStatus(name, len(sources), alone, failures)
 
 
 def verify(folder: Path, root: Path | None = None) -> Iterator[tuple[str, str | None]]:

@@ -189,7 +189,9 @@ def sync(job: syncing.Plan, jobs: int | None, cluster: str | None) -> None:
             f"warning: {len(failures):,} photos could not be read and are left out (see manifest.json)", err=True
         )
     if alone:
-        click.echo(f"warning: in {alone:,} photos no person was found; their versions are copies", err=True)
+        click.echo(
+            f"warning: in {alone:,} photos no person was found; their versions are copies (see manifest.json)", err=True
+        )
     done = f"{made} of {len(job.tasks)} shards made now" if made else "complete already, nothing to do"
     click.echo(f"{manifest['redrawn']:,} photos redrawn ({done})")
 

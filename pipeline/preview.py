@@ -22,11 +22,11 @@ _STYLE = "body{font-family:sans-serif;margin:2em}img{max-width:100%}li{overflow-
 
 @dataclass(frozen=True)
 class Figures:
-    """A shard in figures: photos, how many show no person, mean movement of clothes and of the rest in grey levels."""
+    """A shard in figures: photos, those without a person, mean movement of clothes and of the rest in grey levels."""
 
     name: str
     photos: int
-    alone: int
+    alone: tuple[str, ...]
     clothing: float
     rest: float
 
@@ -63,13 +63,14 @@ def figures(store: SyncStore, name: str, photos: range) -> Figures:
     redrawn = np.array([store.redrawn(number) for number in photos])
     moved = np.stack([store.moved(number) for number in photos])[redrawn]
     clothing, rest = (float(np.nanmean(column)) if np.isfinite(column).any() else float("nan") for column in moved.T)
-    return Figures(name, len(photos), int((~redrawn).sum()), clothing, rest)
+    alone = tuple(store.source(number) for number, has_person in zip(photos, redrawn, strict=True) if not has_person)
+    return Figures(name, len(photos), alone, clothing, rest)
 
 
 def line(figures: Figures) -> str:
     """The figures in words."""
     return (
-        f"{figures.name}: {figures.photos} photos, {figures.alone / figures.photos:.1%} without a person; "
+        f"{figures.name}: {figures.photos} photos, {len(figures.alone) / figures.photos:.1%} without a person; "
         f"clothes moved by {figures.clothing:.1f} grey levels of 255, the rest by {figures.rest:.1f}"
     )
 
@@ -84,10 +85,13 @@ def _strip(store: SyncStore) -> list[list[np.ndarray]]:
 
 def _section(figures: Figures, file: str, sources: dict[int, str]) -> str:
     names = "".join(f"<li value={number}>{escape(source)}</li>" for number, source in sources.items())
+    alone = "".join(f"<li>{escape(source)}</li>" for source in figures.alone)
+    if alone:
+        alone = f"<details><summary>without a person: {len(figures.alone)}</summary><ul>{alone}</ul></details>"
     return (
         f"<section><h2>{escape(figures.name)}</h2><p>{escape(line(figures))}</p>"
         f'<img src="{escape(file)}" alt="photos of {escape(figures.name)} and their versions" loading="lazy">'
-        f"<ol>{names}</ol></section>"
+        f"<ol>{names}</ol>{alone}</section>"
     )
 
 

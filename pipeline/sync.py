@@ -309,6 +309,7 @@ def _manifest(job: Plan, statuses: dict[str, ShardStatus], finished: str | None)
         "versions": job.painter.versions,
         "size": job.painter.size,
         "recipe": job.painter.recipe,
+        "without_person": [path for shard in shards for path in shard.without_person],
         "failures": [{"path": path, "reason": reason} for shard in shards for path, reason in shard.failures],
         "shards": [asdict(shard) for shard in shards],
     }

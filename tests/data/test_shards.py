@@ -96,7 +96,9 @@ def test_a_photo_outside_the_store_is_an_index_error(made: tuple[Path, np.ndarra
 
 def test_a_shard_says_what_is_in_it(made: tuple[Path, np.ndarray]) -> None:
     status = read_status(made[0] / "shard-00000.h5", KEY)
-    assert (status.photos, status.redrawn, status.failures) == (3, 2, (("torn\n.jpg", "truncated"),))
+    assert (status.photos, status.redrawn, len(status.without_person)) == (3, 2, 1)
+    assert SyncStore(made[0]).source(1) == status.without_person[0]
+    assert status.failures == (("torn\n.jpg", "truncated"),)
     with h5py.File(made[0] / "shard-00000.h5") as file:
         assert file.attrs["software"] == "test"
         assert all(file[name].fletcher32 for name in ("images", "source/path", "source/sha256", "template", "redrawn"))

@@ -42,6 +42,7 @@ def make_store(folder: Path) -> SyncStore:
             "size": SIZE,
             "photos": 4,
             "redrawn": 3,
+            "without_person": [f"2 {NASTY}"],
             "failures": [{"path": NASTY, "reason": f"{NASTY}: the file is empty"}],
             "shards": [{"name": "shard-00000.h5", "photos": 4}, {"name": "shard-00001.h5", "photos": 0}],
         },
@@ -73,7 +74,7 @@ class Page(html.parser.HTMLParser):
 def test_figures_are_those_of_the_photos_with_a_person(tmp_path: Path) -> None:
     store = make_store(tmp_path / "store")
     found = figures(store, "shard-00000.h5", range(4))
-    assert (found.photos, found.alone, found.clothing, found.rest) == (4, 1, 20, 2)
+    assert (found.photos, found.alone, found.clothing, found.rest) == (4, (f"2 {NASTY}",), 20, 2)
     assert "4 photos, 25.0% without a person; clothes moved by 20.0 grey levels of 255, the rest by 2.0" in line(found)
 
 
@@ -82,7 +83,7 @@ def test_the_page_shows_each_shard_and_names_are_only_text(tmp_path: Path) -> No
     read = Page(page.read_text(encoding="utf-8"))
     assert "script" not in read.tags
     assert read.pictures == ["shard-00000.png"]
-    assert len(read.entries) == 4
+    assert len(read.entries) == 5  # three on the sheet, one without a person, one unread
     assert all(NASTY in entry for entry in read.entries)
     with Image.open(page.parent / "shard-00000.png") as sheet:
         assert sheet.height > 3 * 128

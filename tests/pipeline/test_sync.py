@@ -202,6 +202,7 @@ def test_a_photo_without_a_person_is_kept_with_copies(command: Sync, walkers: Pa
     np.testing.assert_array_equal(store.group(5), store.group(5)[:1].repeat(5, 0))
     assert np.isnan(store.moved(5)).all()
     assert store.manifest["redrawn"] == 17
+    assert [walkers / path for path in store.manifest["without_person"]] == [photo]
 
 
 def test_annotations_that_people_have_serve_in_place_of_the_data_sets_own(command: Sync, walkers: Path) -> None:
