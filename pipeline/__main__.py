@@ -249,7 +249,7 @@ def verify(store: Path | None, dataset: str | None, photos: bool) -> None:
 @click.option("--scenes", type=click.IntRange(2), help="scenes to render, or the most photos to read; by default 6000")
 @click.option("--size", type=Size(), help="of the pictures; by default 256x128, for walkers 128x64")
 @click.option("--width", type=click.IntRange(1), help="channels; by default 32, for walkers 16 (PISE's authors: 64)")
-@click.option("--steps", type=click.IntRange(1), help="of training; by default 20000, for walkers 6000")
+@click.option("--steps", type=click.IntRange(1), help="of training; by default 20000, for walkers 12000")
 @click.option("--batch", type=click.IntRange(2), help="examples a step; by default 10")
 @click.option(
     "--vgg-weights", type=click.Path(path_type=Path), help="of torchvision's vgg19: adds perceptual and style losses"

@@ -50,13 +50,13 @@ class PiseSettings:
     height: int = 128
     picture_width: int = 64
     scenes: int = 6000
-    steps: int = 6000
-    coarse_steps: int = 2500
+    steps: int = 12000
+    coarse_steps: int = 5000
     batch: int = 10
     learning_rate: float = 8e-4
     clothes_weight: float = 3.0
     chroma_weight: float = 3.0
-    chroma_from: int = 3250
+    chroma_from: int = 6500
     adversarial_weight: float = 0.02
     discriminator_width: int = 24
     average_decay: float = 0.998
