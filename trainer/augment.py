@@ -10,7 +10,7 @@ from torch.nn import functional as F
 MEAN = (0.485, 0.456, 0.406)
 STD = (0.229, 0.224, 0.225)
 DRAWS = 3
-_CACHED = 1 << 17  # numbers of pictures that a CPU's caches hold while they are worked on
+_CACHED = 1 << 20  # numbers of pictures that a CPU's caches hold while they are worked on
 
 
 def normalise(images: Tensor, size: tuple[int, int]) -> Tensor:
