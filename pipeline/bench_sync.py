@@ -242,7 +242,12 @@ def _status_kib(field: str) -> int:
 @click.option("--width", default=64, show_default=True, type=click.IntRange(2), help="Base channels of the generator.")
 @click.option("--size", default=(256, 128), show_default=True, type=(int, int), help="Height and width of the photos.")
 @click.option("--rounds", default=5, show_default=True, type=click.IntRange(1), help="How often each way is timed.")
-@click.option("--device", default="cpu", show_default=True, type=click.Choice(["cpu", "cuda"]))
+@click.option(
+    "--device",
+    default="cuda" if torch.cuda.is_available() else "cpu",
+    show_default=True,
+    type=click.Choice(["cpu", "cuda"]),
+)
 @click.option("--output", type=click.Path(dir_okay=False, path_type=Path), help="Also write the figures here, as JSON.")
 def main(
     photos: int, templates: int, width: int, size: tuple[int, int], rounds: int, device: str, output: Path | None
