@@ -6,6 +6,7 @@ import json
 import pickle
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -86,12 +87,12 @@ def test_a_parser_gives_each_photo_the_regions_of_its_labels(parser: str) -> Non
 def test_joints_are_in_openpose_order_in_pixels_of_the_photo(poser: str) -> None:
     peaks = [(joint % 4 * 2 + 3, joint // 4 * 2 + 3) for joint in range(17)]
 
-    def dictated(_module: torch.nn.Module, _given: object, output: object) -> None:
-        batch = output.heatmaps.shape[0]  # type: ignore[attr-defined]
+    def dictated(_module: torch.nn.Module, _given: Any, output: Any) -> None:
+        batch = output.heatmaps.shape[0]
         rows, columns = torch.arange(16.0)[:, None], torch.arange(12.0)
         maps = [torch.exp(-((columns - x) ** 2 + (rows - y) ** 2) / 4) for x, y in peaks]
         maps[9] *= 0.1
-        output.heatmaps = torch.stack(maps).expand(batch, -1, -1, -1).clone()  # type: ignore[attr-defined]
+        output.heatmaps = torch.stack(maps).expand(batch, -1, -1, -1).clone()
 
     source = VitPose(poser, threshold=0.3)
     _, model = annotation_models._poser(poser, "cpu")

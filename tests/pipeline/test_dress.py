@@ -18,6 +18,9 @@ TEMPLATE_LABELS = [[0, 2, 3, 5, 6, 7], [0, 1, 2, 3, 4, 6, 7], [0, 2, 5, 6]]
 """The first has all that the photo has, the second a skirt for trousers, the third no upper clothes."""
 
 
+Person = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
+
+
 @pytest.fixture
 def generator() -> Iterator[Generator]:
     torch.manual_seed(0)
@@ -25,7 +28,7 @@ def generator() -> Iterator[Generator]:
         yield Generator(width=4).eval()
 
 
-def people(labels: list[list[int]], seed: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+def people(labels: list[list[int]], seed: int) -> Person:
     """Pictures, poses and parsings of 64x32 whose regions are bands."""
     random = torch.Generator().manual_seed(seed)
     image = torch.rand(len(labels), 3, 64, 32, generator=random) * 2 - 1
@@ -35,10 +38,15 @@ def people(labels: list[list[int]], seed: int) -> tuple[torch.Tensor, torch.Tens
     return image, pose, parsing.unsqueeze(3).expand(-1, -1, -1, 32).contiguous()
 
 
+def one(everyone: Person, number: int) -> Person:
+    image, pose, parsing = (part[number : number + 1] for part in everyone)
+    return image, pose, parsing
+
+
 def painted_alone(
     generator: Generator,
-    person: tuple[torch.Tensor, torch.Tensor, torch.Tensor],
-    template: tuple[torch.Tensor, torch.Tensor, torch.Tensor],
+    person: Person,
+    template: Person,
     exchanged: list[int],
 ) -> torch.Tensor:
     """One (photo, template) pair through the whole network; the regions `exchanged` take the template's code."""
@@ -55,10 +63,8 @@ def test_each_photo_is_painted_in_each_template(generator: Generator) -> None:
     assert pictures.abs().max() <= 1
     exchanged = [[3, 5], [3], [5]]  # Where the template has no such region the photo's own code stays.
     for photo in range(2):
-        person = tuple(part[photo : photo + 1] for part in photos)
         for outfit in range(3):
-            template = tuple(part[outfit : outfit + 1] for part in templates)
-            wanted = painted_alone(generator, person, template, exchanged[outfit])  # type: ignore[arg-type]
+            wanted = painted_alone(generator, one(photos, photo), one(templates, outfit), exchanged[outfit])
             torch.testing.assert_close(pictures[photo, outfit], wanted[0], atol=1e-4, rtol=0)
     assert (pictures[:, 0] - pictures[:, 1]).abs().max() > 1e-2
 

@@ -135,7 +135,14 @@ class Painter(Generator):
         super().__init__(2)
         self.pictures = pictures
 
-    def paint(self, *_: torch.Tensor) -> torch.Tensor:  # type: ignore[override]
+    def paint(
+        self,
+        layout: torch.Tensor,
+        target_parsing: torch.Tensor,
+        codes: torch.Tensor,
+        present: torch.Tensor,
+        image: torch.Tensor | None = None,
+    ) -> torch.Tensor:
         return self.pictures
 
 

@@ -153,7 +153,14 @@ class Parrot(Generator):
         super().__init__(4)
         self.answers, self.truthful, self.calls = answers, truthful, 0
 
-    def paint(self, layout: torch.Tensor, *_: torch.Tensor) -> torch.Tensor:  # type: ignore[override]
+    def paint(
+        self,
+        layout: torch.Tensor,
+        target_parsing: torch.Tensor,
+        codes: torch.Tensor,
+        present: torch.Tensor,
+        image: torch.Tensor | None = None,
+    ) -> torch.Tensor:
         person, outfit = divmod(self.calls, 2)
         self.calls += 1
         batch = self.answers.batch(np.arange(len(self.answers)), person, outfit)

@@ -34,11 +34,10 @@ class Moved(torch.Tensor):
     def __init__(self, inner: torch.Tensor) -> None:
         self.within = inner
 
-    @classmethod
-    def __torch_dispatch__(  # type: ignore[override]
-        cls, function: Any, types: Any, args: Any = (), kwargs: Any = None
-    ) -> Any:
-        return compute(function, args, kwargs or {})
+    # Any, for torch declares it without the function that it is called with.
+    __torch_dispatch__: Any = classmethod(
+        lambda _, function, __, args=(), kwargs=None: compute(function, args, kwargs or {})
+    )
 
 
 class OnGpu(TorchDispatchMode):

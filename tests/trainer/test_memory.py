@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -138,8 +139,9 @@ def test_no_gradient_reaches_the_memory_and_nothing_of_it_is_a_parameter() -> No
 
 
 def test_wrong_arguments_are_named() -> None:
+    unknown: Any = "mean"
     with pytest.raises(ValueError, match=r"unknown update 'mean'.*hardest-cosine"):
-        ClusterMemory(unit(4, 8), 0.3, "mean")  # type: ignore[arg-type]
+        ClusterMemory(unit(4, 8), 0.3, unknown)
     with pytest.raises(ValueError, match=r"momentum is 1\.5"):
         ClusterMemory(unit(4, 8), 1.5, "average")
     with pytest.raises(ValueError, match=r"shape \(8,\)"):
