@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import ctypes
 import math
 import statistics
 import sys
@@ -19,7 +18,7 @@ from torch import nn
 from torch.nn import functional
 from tqdm import tqdm
 
-from data.allocator import keep_freed_memory
+from data.allocator import give_freed_memory_back, keep_freed_memory
 from data.annotation import CLOTHING_REGIONS, JOINTS, REGIONS, parsing_maps, pose_maps
 from data.atomic import write_json
 from pipeline.dress import Dresser
@@ -224,7 +223,7 @@ def _peak_mib(redraw: Callable[[], torch.Tensor], device: str) -> float:
     if sys.platform != "linux":
         return math.nan
     # What was freed but kept for re-use would hide as much of the peak; writing 5 resets the high-water mark (proc(5)).
-    ctypes.CDLL(None).malloc_trim(0)
+    give_freed_memory_back()
     Path("/proc/self/clear_refs").write_text("5")
     before = _status_kib("VmRSS")
     redraw()

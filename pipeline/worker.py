@@ -7,7 +7,7 @@ import json
 import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -47,10 +47,9 @@ class Made:
 
 @dataclass(frozen=True)
 class _Batch:
-    """What could be read of a batch of photos, with the painter's sketch of it, and (source, reason) of the others."""
+    """(source, digest) of each photo of a batch that was read, the painter's sketch, (source, reason) of the others."""
 
-    sources: list[str]
-    digests: list[str]
+    read: list[tuple[str, str]]
     originals: npt.NDArray[np.uint8]
     sketch: Any
     failures: list[tuple[str, str]]
@@ -73,7 +72,7 @@ def make_shard(task: Task) -> Made:
         for batch in _read_ahead(task):
             for failure in batch.failures:
                 shard.fail(*failure)
-            if batch.sources:
+            if batch.read:
                 brush = time.perf_counter()
                 redrawn = painter.paint(batch.sketch)
                 painting += time.perf_counter() - brush
@@ -88,8 +87,8 @@ def _write(shard: ShardWriter, batch: _Batch, redrawn: Redrawn) -> None:
     versions = np.where(redrawn.found[:, None, None, None, None], redrawn.images, originals)
     shard.add(
         np.concatenate([originals, versions], axis=1),
-        batch.sources,
-        batch.digests,
+        [source for source, _ in batch.read],
+        [digest for _, digest in batch.read],
         redrawn.templates,
         redrawn.found,
         np.where(redrawn.found[:, None], moved(originals, versions, redrawn.clothing), np.float32(np.nan)),
@@ -123,24 +122,18 @@ def _read_ahead(task: Task) -> Iterator[_Batch]:
 
 
 def _read_batch(task: Task, entries: list[tuple[str, str]]) -> _Batch:
-    painter = task.painter
-    batch = _Batch([], [], np.empty((0, *painter.size, 3), np.uint8), None, [])
-    photos = []
+    photos, read, failures = [], [], []
     for source, digest in entries:
         path = task.root / source
         if digest_file(path) != digest:
             raise RunError(f"{path}: the photo changed while it was about to be redrawn: repeat the same command")
         try:
             photos.append((path, read_photo(path)))
+            read.append((source, digest))
         except InputError as error:
-            batch.failures.append((source, str(error)))
-            continue
-        batch.sources.append(source)
-        batch.digests.append(digest)
-    if not photos:
-        return batch
-    originals = np.stack([resize(image, painter.size) for _, image in photos])
-    return replace(batch, originals=originals, sketch=painter.sketch(photos))
+            failures.append((source, str(error)))
+    originals = np.array([resize(image, task.painter.size) for _, image in photos], np.uint8)
+    return _Batch(read, originals, task.painter.sketch(photos) if photos else None, failures)
 
 
 def digest_file(path: Path) -> str:

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
+from data.allocator import give_freed_memory_back
 from data.errors import InputError, Interrupted, RunError
 from data.shards import SyncStore
 from trainer import distributed
@@ -215,6 +216,8 @@ def _cluster(
         config.channels_last,
         workers,
     )
+    # Clustering first looks how much memory the system has left; what the encoder has just freed counts as well.
+    give_freed_memory_back()
     labels, problem = distributed.from_first(_label(features, state.epoch, config) if distributed.rank() == 0 else None)
     if problem:
         raise RunError(problem)
