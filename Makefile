@@ -103,14 +103,14 @@ worth: setup ## what redrawing is worth on walkers: baseline, generator and idea
 .PHONY: bench bench-sync bench-clustering bench-train bench-ranking
 bench: bench-sync bench-clustering bench-train bench-ranking ## every ratio of speed and memory
 bench-sync: setup ## redrawing against the published way
-	@$(PY) -m pipeline.bench_sync $(ARGS)
+	@$(PY) -m tests.bench.sync $(ARGS)
 bench-clustering: setup ## pseudo labels against the dense way and against the bare neighbour search
-	@$(PY) -m trainer.bench_clustering $(ARGS)
+	@$(PY) -m tests.bench.clustering $(ARGS)
 bench-train: setup ## loader and step against plain ones, and against a generator in the loop
-	@$(PY) -m pipeline.bench_sync --width 16 --size 128 64 --photos 8 --output work/bench/generator.json
-	@$(PY) -m trainer.bench_train --generator work/bench/generator.json $(ARGS)
+	@$(PY) -m tests.bench.sync --width 16 --size 128 64 --photos 8 --output work/bench/painting.json
+	@$(PY) -m tests.bench.train --generator work/bench/painting.json $(ARGS)
 bench-ranking: setup ## ranking against a loop over queries
-	@$(PY) -m trainer.bench_ranking $(ARGS)
+	@$(PY) -m tests.bench.ranking $(ARGS)
 
 .PHONY: lint
 lint: setup ## style and types

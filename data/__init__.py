@@ -7,8 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from data.benchmark import Benchmark
-from data.errors import InputError
 from data.readers import celeb_reid, csv_file, deepchange, last, ltcc, market1501, prcc, vc_clothes
+from data.runtime.errors import InputError
 
 
 def _walkers(root: Path) -> Benchmark:

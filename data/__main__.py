@@ -8,8 +8,9 @@ from pathlib import Path
 import click
 
 from data import check, names, open_benchmark
-from data.errors import InputError, OneLineGroup
-from data.walkers.benchmark import Recipe, write_walkers
+from data.runtime.console import OneLineGroup
+from data.runtime.errors import InputError
+from data.walkers.dataset import Recipe, write_walkers
 
 
 @click.group(cls=OneLineGroup)

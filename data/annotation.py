@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import dataclass
+from enum import IntEnum
 from pathlib import Path
 from typing import Any
 
@@ -12,20 +13,65 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, UnidentifiedImageError
 
-from data.errors import InputError
+from data.runtime.errors import InputError
 
-REGIONS = ("background", "hat", "hair", "upper clothes", "skirt", "trousers", "skin", "face")
-"""The 8 regions of PISE's parsing maps, by label (4 and 5 are both lower clothes)."""
 
-CLOTHING_REGIONS = (3, 4, 5)
-"""Labels of the regions that change with the clothes."""
+class Region(IntEnum):
+    """The 8 regions of PISE's parsing maps, by label; skirt and trousers are both lower clothes, shoes go with them."""
 
-JOINTS = (
-    "nose", "neck", "right shoulder", "right elbow", "right wrist", "left shoulder", "left elbow", "left wrist",
-    "right hip", "right knee", "right ankle", "left hip", "left knee", "left ankle",
-    "right eye", "left eye", "right ear", "left ear",
-)  # fmt: skip
-"""The 18 joints in PISE's (OpenPose's) order."""
+    BACKGROUND = 0
+    HAT = 1
+    HAIR = 2
+    UPPER_CLOTHES = 3
+    SKIRT = 4
+    TROUSERS = 5
+    SKIN = 6
+    FACE = 7
+
+    @property
+    def title(self) -> str:
+        """Its name in words."""
+        return self.name.lower().replace("_", " ")
+
+
+class Joint(IntEnum):
+    """The 18 joints in PISE's (OpenPose's) order."""
+
+    NOSE = 0
+    NECK = 1
+    RIGHT_SHOULDER = 2
+    RIGHT_ELBOW = 3
+    RIGHT_WRIST = 4
+    LEFT_SHOULDER = 5
+    LEFT_ELBOW = 6
+    LEFT_WRIST = 7
+    RIGHT_HIP = 8
+    RIGHT_KNEE = 9
+    RIGHT_ANKLE = 10
+    LEFT_HIP = 11
+    LEFT_KNEE = 12
+    LEFT_ANKLE = 13
+    RIGHT_EYE = 14
+    LEFT_EYE = 15
+    RIGHT_EAR = 16
+    LEFT_EAR = 17
+
+    @property
+    def title(self) -> str:
+        """Its name in words."""
+        return self.name.lower().replace("_", " ")
+
+    @property
+    def mirrored(self) -> Joint:
+        """The joint of the other side, which a flip of the photo puts in its place; nose and neck stay."""
+        side, _, part = self.name.partition("_")
+        return Joint[f"{_OTHER_SIDE[side]}_{part}"] if part else self
+
+
+_OTHER_SIDE = {"LEFT": "RIGHT", "RIGHT": "LEFT"}
+
+CLOTHING_REGIONS = (Region.UPPER_CLOTHES, Region.SKIRT, Region.TROUSERS)
+"""Regions that change with the clothes."""
 
 FOLDER = "annotation"
 """Folder of the annotation files inside a dataset's root."""
@@ -39,16 +85,16 @@ class Annotation:
     """Pose and parsing of one photo.
 
     `joints`: float32 (18, 2), x and y in pixels of the photo (the centre of the first pixel is 0.5), NaN where a joint
-    is missing. `parsing`: uint8 (H, W), labels 0 to 7 as in `REGIONS`.
+    is missing. `parsing`: uint8 (H, W), labels 0 to 7, see `Region`.
     """
 
     joints: npt.NDArray[np.float32]
     parsing: npt.NDArray[np.uint8]
 
     def __post_init__(self) -> None:
-        if self.joints.shape != (len(JOINTS), 2):
-            raise ValueError(f"joints are {self.joints.shape}, not ({len(JOINTS)}, 2)")
-        if self.parsing.ndim != 2 or self.parsing.max(initial=0) >= len(REGIONS):
+        if self.joints.shape != (len(Joint), 2):
+            raise ValueError(f"joints are {self.joints.shape}, not ({len(Joint)}, 2)")
+        if self.parsing.ndim != 2 or self.parsing.max(initial=0) >= len(Region):
             raise ValueError("a parsing is a map (H, W) of labels 0 to 7")
 
     def resize(self, height: int, width: int) -> Annotation:
@@ -121,7 +167,7 @@ def pose_profiles(
 
 def parsing_maps(parsing: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
     """One-hot region maps: labels (B, H, W) of 0 to 7 become float32 (B, 8, H, W)."""
-    return np.stack([parsing == label for label in range(len(REGIONS))], axis=1).astype(np.float32)
+    return np.stack([parsing == label for label in range(len(Region))], axis=1).astype(np.float32)
 
 
 def _files(root: Path, photo: Path) -> tuple[Path, Path]:

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from data.errors import InputError
 from data.record import ImageRecord
+from data.runtime.errors import InputError
 
 SETTINGS = ("clothing-change", "same-clothing", "standard")
 SHOTS = ("single-shot", "multi-shot")

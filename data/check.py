@@ -10,8 +10,8 @@ from pathlib import Path
 from tqdm import tqdm
 
 from data.benchmark import Benchmark
-from data.errors import InputError
 from data.photo import read_photo
+from data.runtime.errors import InputError
 
 _BATCH = 64
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from data.errors import InputError
+from data.runtime.errors import InputError
 
 MAX_PIXELS = 64_000_000
 _WHITE = (255, 255, 255, 255)

@@ -13,23 +13,24 @@ import click
 import torch
 
 import data
-from data.allocator import keep_freed_memory
-from data.annotation import REGIONS
-from data.errors import InputError, OneLineGroup
+from data.annotation import Region
+from data.runtime.allocator import keep_freed_memory
+from data.runtime.console import OneLineGroup
+from data.runtime.errors import InputError
 from data.shards import SyncStore, newest_store, read_manifest
 from data.shards import verify as verify_store
-from pipeline import sync as syncing
-from pipeline import templates as clothing
-from pipeline.annotate import Annotator
-from pipeline.annotators import choose_annotator
-from pipeline.canvas import PADDINGS, Canvas
-from pipeline.ideal import IdealPainter
-from pipeline.label_spaces import LABEL_SPACES
-from pipeline.painter import CUTS, PRECISIONS, Painter, PisePainter
-from pipeline.pise import fit
-from pipeline.pise.training import PiseSettings
+from pipeline.annotate.annotator import Annotator
+from pipeline.annotate.choose import choose_annotator
+from pipeline.annotate.label_spaces import LABEL_SPACES
+from pipeline.framing import PADDINGS, Canvas
+from pipeline.outfits import templates as clothing
+from pipeline.paint.ideal import IdealPainter
+from pipeline.paint.pise import CUTS, PRECISIONS, Painter, PisePainter
+from pipeline.pise.fitting import fit
+from pipeline.pise.fitting.training import PiseSettings
 from pipeline.preview import figures, line
 from pipeline.preview import preview as make_preview
+from pipeline.sync import run as syncing
 
 WORK = Path("work")
 WALKERS_WEIGHTS = Path(__file__).parent / "pise" / "walkers.safetensors"
@@ -308,13 +309,13 @@ def _annotator(root: Path, dataset: str, device: str, **choice: Any) -> Annotato
 
 
 def _regions(given: str) -> tuple[int, ...]:
-    known = range(1, len(REGIONS))
+    known = range(1, len(Region))
     try:
         regions = tuple(sorted({int(label) for label in given.split(",")}))
     except ValueError:
         regions = ()
     if not regions or not set(regions) <= set(known):
-        listed = ", ".join(f"{label} {REGIONS[label]}" for label in known)
+        listed = ", ".join(f"{label} {Region(label).title}" for label in known)
         raise InputError(f"--regions {given}: give labels with commas between, of {listed}")
     return regions
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import torch
 
 from data.annotation import CLOTHING_REGIONS
-from data.errors import InputError
+from data.runtime.errors import InputError
 from pipeline.pise import TEXTURE_TRANSFER, Generator
 
 Templates = tuple[torch.Tensor, torch.Tensor]
@@ -70,8 +70,8 @@ class Dresser:
             parsing: (B, 8, H, W), one-hot.
             templates: other templates for each photo, codes (B, S, 9, 4C) and present (B, S, 8), in place of those
                 given at the start.
-            target_parsing: (B, S, 8, H, W), one-hot, what each picture is painted into (`pipeline.cut` makes it) in
-                place of the photo's own parsing.
+            target_parsing: (B, S, 8, H, W), one-hot, what each picture is painted into in place of the photo's own
+                parsing (`pipeline.outfits.shape` makes it).
 
         Returns:
             float32 (B, S, 3, H, W) in [-1, 1].

@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from data.atomic import replacing
+from data.runtime.files import replacing
 from data.shards import SyncStore
-from pipeline import templates
-from pipeline.sheet import contact_sheet
+from data.sheet import contact_sheet
+from pipeline.outfits import templates
 
 FOLDER = "preview"
 PAGE = "index.html"

@@ -12,20 +12,22 @@ import click
 import torch
 
 from data import open_benchmark
-from data.allocator import keep_freed_memory
-from data.draws import load_draws
-from data.draws import save_draws as write_draws
-from data.errors import InputError, OneLineGroup, RunError
+from data.runtime.allocator import keep_freed_memory
+from data.runtime.console import OneLineGroup
+from data.runtime.errors import InputError, RunError
 from data.shards import SyncStore, newest_store
-from trainer import distributed, loop, runs
-from trainer.backbone import make_encoder
+from trainer import loop, runs
+from trainer.batches.groups import died_line, reader_died
 from trainer.config import PRESETS, Config, make_config, options
-from trainer.evaluation import evaluate_benchmark, format_results, read_results, write_results
-from trainer.features import memory_format
-from trainer.groups import died_line, reader_died
-from trainer.judge import Extractor, Judge, people_of
-from trainer.logs import Board, RunLog, Silence, TensorBoard, WandB
-from trainer.worth import arms, format_worth, measure
+from trainer.distributed import processes as distributed
+from trainer.encoder.encoder import make_encoder
+from trainer.encoder.features import memory_format
+from trainer.observers.judge import Extractor, Judge, people_of
+from trainer.observers.logs import Board, RunLog, Silence, TensorBoard, WandB
+from trainer.ranking.draws import load_draws
+from trainer.ranking.draws import save_draws as write_draws
+from trainer.ranking.evaluation import evaluate_benchmark, format_results, read_results, write_results
+from trainer.studies.worth import arms, format_worth, measure
 
 
 @click.group(cls=OneLineGroup)

@@ -12,8 +12,8 @@ from typing import Any, TypeVar
 
 import click
 
-from data.errors import InputError
-from trainer.clustering import SEARCHES
+from data.runtime.errors import InputError
+from trainer.clustering.labels import SEARCHES
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 

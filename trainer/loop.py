@@ -16,22 +16,22 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from data.allocator import give_freed_memory_back
-from data.errors import InputError, Interrupted, RunError
+from data.runtime.allocator import give_freed_memory_back
+from data.runtime.errors import InputError, Interrupted, RunError
 from data.shards import SyncStore
-from trainer import distributed
-from trainer.augment import DRAWS, augment
-from trainer.backbone import Encoder, calibrate, make_encoder
-from trainer.cluster_advice import advice
-from trainer.clustering import memory_needed, pseudo_labels
+from trainer.batches.augment import DRAWS, augment
+from trainer.batches.groups import plan_epoch, read_groups
+from trainer.clustering.advice import advice
+from trainer.clustering.labels import memory_needed, pseudo_labels
 from trainer.config import Config
-from trainer.features import autocast, encode_store, memory_format
-from trainer.groups import plan_epoch, read_groups
+from trainer.distributed import processes as distributed
+from trainer.distributed.batch_norm import synchronised
+from trainer.encoder.encoder import Encoder, calibrate, make_encoder
+from trainer.encoder.features import autocast, encode_store, memory_format
 from trainer.losses import self_identity
 from trainer.memory import ClusterMemory, Update
 from trainer.randomness import Purpose, generator, torch_seed
 from trainer.runs import Run
-from trainer.sync_norm import synchronised
 
 UPDATES: dict[str, tuple[Update, ...]] = {
     "none": ("instance",),

@@ -16,8 +16,8 @@ from typing import Any
 
 import torch
 
-from data.atomic import SUFFIX, replacing, write_json
-from data.errors import InputError
+from data.runtime.errors import InputError
+from data.runtime.files import SUFFIX, replacing, write_json
 from trainer.config import Config, make_config
 
 WORK = Path("work")

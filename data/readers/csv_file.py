@@ -17,8 +17,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from data.benchmark import SETTINGS, Benchmark, Setting, named
-from data.errors import InputError
 from data.record import ImageRecord
+from data.runtime.errors import InputError
 
 _COLUMNS = ("path", "person", "camera", "clothes", "split")
 _SPLITS = ("train", "query", "gallery", "validation-query", "validation-gallery")

@@ -19,9 +19,9 @@ import re
 from pathlib import Path
 
 from data.benchmark import Benchmark, Setting, named
-from data.errors import InputError
 from data.readers import layout
 from data.record import ImageRecord
+from data.runtime.errors import InputError
 
 _PUBLISHED = {
     "train": (450, 75_083),

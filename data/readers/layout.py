@@ -6,7 +6,7 @@ import os
 import re
 from pathlib import Path
 
-from data.errors import InputError
+from data.runtime.errors import InputError
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".gif"})
 

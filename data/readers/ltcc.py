@@ -18,9 +18,9 @@ import dataclasses
 from pathlib import Path
 
 from data.benchmark import Benchmark, Setting, named
-from data.errors import InputError
 from data.readers import layout
 from data.record import ImageRecord
+from data.runtime.errors import InputError
 
 _PUBLISHED = {
     "train": (77, 9_576),

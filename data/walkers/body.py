@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from data.annotation import JOINTS
+from data.annotation import Joint
 from data.walkers.camera import Shot
 from data.walkers.person import Identity, Outfit
 
@@ -96,23 +96,23 @@ class Body:
 
     def joints(self) -> npt.NDArray[np.float32]:
         """The 18 joints in the picture, float32 (18, 2); those of the face that cannot be seen are NaN."""
-        found: dict[str, Point] = {"neck": self.project((0.0, self.shoulder_height, 0.0))}
-        for side, name in ((RIGHT, "right"), (LEFT, "left")):
+        found: dict[Joint, Point] = {Joint.NECK: self.project((0.0, self.shoulder_height, 0.0))}
+        for side, name in ((RIGHT, "RIGHT"), (LEFT, "LEFT")):
             arm, leg = self.arms[side], self.legs[side]
             for joint, place in (
-                ("shoulder", arm.upper), ("elbow", arm.middle), ("wrist", arm.end),
-                ("hip", leg.upper), ("knee", leg.middle), ("ankle", leg.end),
+                ("SHOULDER", arm.upper), ("ELBOW", arm.middle), ("WRIST", arm.end),
+                ("HIP", leg.upper), ("KNEE", leg.middle), ("ANKLE", leg.end),
             ):  # fmt: skip
-                found[f"{name} {joint}"] = self.project(place)
+                found[Joint[f"{name}_{joint}"]] = self.project(place)
         (x, y), (half_width, half_height) = self.head_centre, self.head_radii
         if self.face_shows:
-            found["nose"] = (x + self.sideways * half_width * 0.8, y + half_height * 0.1)
-        for side, name in ((RIGHT, "right"), (LEFT, "left")):
+            found[Joint.NOSE] = (x + self.sideways * half_width * 0.8, y + half_height * 0.1)
+        for side, name in ((RIGHT, "RIGHT"), (LEFT, "LEFT")):
             if self.eye_shows(side):
-                found[f"{name} eye"] = self.eye(side)
+                found[Joint[f"{name}_EYE"]] = self.eye(side)
             if self.nearness(side) > -0.5:
-                found[f"{name} ear"] = (x + side * self.facing * half_width, y)
-        return np.array([found.get(joint, (np.nan, np.nan)) for joint in JOINTS], dtype=np.float32)
+                found[Joint[f"{name}_EAR"]] = (x + side * self.facing * half_width, y)
+        return np.array([found.get(joint, (np.nan, np.nan)) for joint in Joint], dtype=np.float32)
 
     def eye_shows(self, side: int) -> bool:
         """Whether the eye on `side` can be seen."""

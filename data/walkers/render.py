@@ -9,7 +9,7 @@ from PIL import Image
 from data.annotation import Annotation
 from data.walkers.body import pose_body
 from data.walkers.camera import Shot, backdrop, expose
-from data.walkers.figure import Canvas, draw_figure
+from data.walkers.drawing import Canvas, draw_figure
 from data.walkers.person import Identity, Outfit
 
 _SUPERSAMPLING = 4

@@ -1,6 +1,6 @@
 """PISE: the generator that redraws a photo in another outfit."""
 
 from pipeline.pise.checkpoint import load_generator, save_generator
-from pipeline.pise.generator import KINDS, POSE_TRANSFER, TEXTURE_TRANSFER, Generator
+from pipeline.pise.model.generator import KINDS, POSE_TRANSFER, TEXTURE_TRANSFER, Generator
 
 __all__ = ["KINDS", "POSE_TRANSFER", "TEXTURE_TRANSFER", "Generator", "load_generator", "save_generator"]

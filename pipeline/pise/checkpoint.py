@@ -13,10 +13,10 @@ import torch
 from torch import nn
 from torch.nn.utils import parametrize
 
-from data.atomic import replacing
-from data.errors import InputError
-from pipeline.pise.generator import KINDS, POSE_TRANSFER, TEXTURE_TRANSFER, Generator
-from pipeline.pise.parts import REGIONS
+from data.runtime.errors import InputError
+from data.runtime.files import replacing
+from pipeline.pise.model.generator import KINDS, POSE_TRANSFER, TEXTURE_TRANSFER, Generator
+from pipeline.pise.model.parts import REGIONS
 
 FORMAT = "1"
 

@@ -8,9 +8,9 @@ import numpy as np
 import torch
 
 from data.annotation import CLOTHING_REGIONS
-from pipeline.pise.generator import Generator
-from pipeline.pise.objectives import redraw
-from pipeline.pise.pairs import Scenes
+from pipeline.pise.fitting.objectives import redraw
+from pipeline.pise.fitting.pairs import Scenes
+from pipeline.pise.model.generator import Generator
 
 
 @dataclass(frozen=True)

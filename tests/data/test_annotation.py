@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from data.annotation import Annotation, parsing_maps, pose_maps, read_annotation, write_annotation
-from data.errors import InputError
+from data.runtime.errors import InputError
 
 
 def example() -> Annotation:

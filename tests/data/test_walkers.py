@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data import open_benchmark
-from data.annotation import CLOTHING_REGIONS, REGIONS, read_annotation
-from data.errors import InputError
+from data.annotation import CLOTHING_REGIONS, Region, read_annotation
 from data.photo import read_photo
-from data.walkers.benchmark import Recipe, WalkerPhoto, photo_at, photos, read_recipe, scene, write_walkers
+from data.runtime.errors import InputError
 from data.walkers.camera import CAMERAS, draw_shot
+from data.walkers.dataset import Recipe, WalkerPhoto, photo_at, photos, read_recipe, scene, write_walkers
 from data.walkers.person import draw_identity, draw_outfit
 from data.walkers.render import render
 
@@ -87,7 +87,7 @@ def test_other_clothes_leave_everything_else_as_it_was(seed: int, camera: str) -
     second, same = render(identity, recoloured, shot)
     np.testing.assert_array_equal(annotation.parsing, same.parsing)
     np.testing.assert_array_equal(annotation.joints, same.joints)
-    assert annotation.parsing.max() < len(REGIONS)
+    assert annotation.parsing.max() < len(Region)
     changed = np.abs(first.astype(int) - second).max(axis=2) > 25
     clothes = np.isin(annotation.parsing, CLOTHING_REGIONS)
     assert changed[~clothes].mean() < 0.02
@@ -132,7 +132,7 @@ def test_a_failure_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.Mon
     def fail(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("data.walkers.benchmark._write_sheet", fail)
+    monkeypatch.setattr("data.walkers.dataset._write_sheet", fail)
     with pytest.raises(KeyboardInterrupt):
         write_walkers(tmp_path / "set", SMALL, jobs=1)
     assert list(tmp_path.iterdir()) == []

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from data.walkers.benchmark import Recipe, write_walkers
+from data.walkers.dataset import Recipe, write_walkers
 from pipeline.pise import Generator, save_generator
 
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from data.errors import InputError
+from data.runtime.errors import InputError
 from pipeline.dress import Dresser
 from pipeline.pise import Generator
 

@@ -8,12 +8,12 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
-from data.atomic import write_json
-from data.errors import InputError
+from data.runtime.errors import InputError
+from data.runtime.files import write_json
 from data.shards import SyncStore, writing_shard
+from data.sheet import contact_sheet
 from pipeline.__main__ import main
 from pipeline.preview import figures, line, preview
-from pipeline.sheet import contact_sheet
 
 SIZE = (32, 16)
 NASTY = "<script>alert('1')</script>&\n\"衣\".jpg"

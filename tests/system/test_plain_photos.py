@@ -19,10 +19,10 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from data.annotation import FOLDER, JOINTS, Annotation
+from data.annotation import FOLDER, Annotation, Joint
 from data.shards import SyncStore
-from data.walkers.benchmark import Recipe, write_walkers
 from data.walkers.camera import CAMERAS, draw_shot
+from data.walkers.dataset import Recipe, write_walkers
 from data.walkers.person import draw_identity, draw_outfit
 from data.walkers.render import render
 from pipeline.__main__ import WALKERS_WEIGHTS
@@ -101,7 +101,7 @@ def poser(people: People, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def heat_maps(joints: npt.NDArray[np.float32], rows: int, columns: int) -> torch.Tensor:
     """Where the model shall see COCO's joints of a photo that lies in the middle, with an eighth of margin above."""
-    x, y = joints[:, [JOINTS.index(name) for name in COCO]].transpose(2, 0, 1) - 0.5
+    x, y = joints[:, [Joint[name.upper().replace(" ", "_")] for name in COCO]].transpose(2, 0, 1) - 0.5
     across = ((x - WIDTH / 2) / (HEIGHT * 1.25 * 0.75) + 0.5) * (columns - 1)
     down = ((y - HEIGHT / 2) / (HEIGHT * 1.25) + 0.5) * (rows - 1)
     away = (np.arange(columns) - across[..., None, None]) ** 2 + (np.arange(rows)[:, None] - down[..., None, None]) ** 2

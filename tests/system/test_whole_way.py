@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from data.errors import InputError
+from data.runtime.errors import InputError
 from data.shards import SyncStore, newest_store
-from data.walkers.benchmark import Recipe, write_walkers
+from data.walkers.dataset import Recipe, write_walkers
 
 pytestmark = pytest.mark.slow
 

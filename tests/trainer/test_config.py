@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from data.errors import InputError
+from data.runtime.errors import InputError
 from trainer.__main__ import main
 from trainer.config import PRESETS, Config, make_config
 from trainer.runs import read_config

@@ -15,8 +15,8 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map
 
-from trainer.bench_clustering import people
-from trainer.clustering import jaccard_similarity, pseudo_labels
+from tests.bench.clustering import people
+from trainer.clustering.labels import jaccard_similarity, pseudo_labels
 from trainer.losses import self_identity
 from trainer.memory import ClusterMemory, Update
 

@@ -14,11 +14,11 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from data.errors import InputError, Interrupted, RunError
+from data.runtime.errors import InputError, Interrupted, RunError
 from data.shards import SyncStore
 from trainer import loop, runs
 from trainer.config import Config
-from trainer.features import encode_store
+from trainer.encoder.features import encode_store
 from trainer.randomness import Purpose, generator
 
 CPU = torch.device("cpu")

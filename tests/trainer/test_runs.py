@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from data.errors import InputError
+from data.runtime.errors import InputError
 from data.shards import SyncStore
 from trainer import runs
 from trainer.config import Config

@@ -1,0 +1,1 @@
+"""What every command needs while it runs: errors in one line, whole files, memory, the console."""

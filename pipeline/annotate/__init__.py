@@ -1,0 +1,1 @@
+"""Annotation: where each photo's pose and parsing come from."""

@@ -1,0 +1,160 @@
+"""Annotators: what gives each photo its pose and parsing."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from data.annotation import CLOTHING_REGIONS, FOLDER, Annotation, Joint, read_annotation, write_annotation
+from data.runtime.errors import InputError
+
+Photo = tuple[Path, npt.NDArray[np.uint8]]
+"""A photo's path and its pixels, uint8 (H, W, 3)."""
+
+FEWEST_JOINTS = 4
+"""A photo with fewer joints shows no usable person."""
+LEAST_CLOTHING = 0.01
+"""Nor does one whose clothes cover less than this share of the photo."""
+
+
+class Annotator(Protocol):
+    """Gives photos their annotations, None where a photo shows no usable person. Can be pickled."""
+
+    @property
+    def digest(self) -> str:
+        """What decides the annotations, as a hexadecimal digest."""
+
+    def __call__(self, photos: Sequence[Photo]) -> list[Annotation | None]:
+        """Annotate a batch; each annotation has the size of its photo."""
+
+
+class PoseSource(Protocol):
+    """Gives photos their joints, float32 (18, 2) in pixels with NaN for a missing one, or None without a person."""
+
+    @property
+    def digest(self) -> str:
+        """What decides the joints, as a hexadecimal digest."""
+
+    def __call__(self, photos: Sequence[Photo]) -> list[npt.NDArray[np.float32] | None]:
+        """Find the joints in a batch of photos."""
+
+
+class ParsingSource(Protocol):
+    """Gives photos their parsing, uint8 (H, W) of labels 0 to 7, or None where there is none."""
+
+    @property
+    def digest(self) -> str:
+        """What decides the parsing, as a hexadecimal digest."""
+
+    def __call__(self, photos: Sequence[Photo]) -> list[npt.NDArray[np.uint8] | None]:
+        """Parse a batch of photos."""
+
+
+class PairedAnnotator:
+    """Joints from one source, parsing from another: models, files, or one of each."""
+
+    def __init__(self, pose: PoseSource, parsing: ParsingSource) -> None:
+        self.pose = pose
+        self.parsing = parsing
+
+    @property
+    def digest(self) -> str:
+        """See `Annotator`."""
+        return hashlib.sha256(f"{self.pose.digest} {self.parsing.digest}".encode()).hexdigest()
+
+    def __call__(self, photos: Sequence[Photo]) -> list[Annotation | None]:
+        """See `Annotator`."""
+        return [
+            None if joints is None or parsing is None else _usable(Annotation(joints, parsing))
+            for joints, parsing in zip(self.pose(photos), self.parsing(photos), strict=True)
+        ]
+
+
+class StoredAnnotations:
+    """The annotations that lie in a dataset's own folder, as `data.annotation.write_annotation` leaves them.
+
+    A photo without one counts as showing no person. Raises InputError if the dataset has none at all, or a damaged one.
+    """
+
+    def __init__(self, root: str | Path) -> None:
+        self.root = Path(root)
+        if not (self.root / FOLDER).is_dir():
+            raise InputError(f"{self.root / FOLDER}: no such folder: this dataset has no annotations of its own")
+
+    @cached_property
+    def digest(self) -> str:
+        """See `Annotator`: of every file's name and bytes."""
+        return digest_files(self.root / FOLDER, [".png", ".json"])
+
+    def __call__(self, photos: Sequence[Photo]) -> list[Annotation | None]:
+        """See `Annotator`."""
+        return [self._read(path, image) for path, image in photos]
+
+    def _read(self, path: Path, image: npt.NDArray[np.uint8]) -> Annotation | None:
+        try:
+            annotation = read_annotation(self.root, Path(path))
+        except InputError as error:
+            if isinstance(error.__cause__, FileNotFoundError):
+                return None
+            raise
+        return _usable(annotation.resize(*image.shape[:2]))
+
+
+class KeptAnnotations:
+    """Another annotator's results, kept in a folder by the photo's pixels, so that each photo is annotated once."""
+
+    def __init__(self, annotator: Annotator, folder: str | Path) -> None:
+        self.annotator = annotator
+        self.folder = Path(folder) / annotator.digest[:16]
+
+    @property
+    def digest(self) -> str:
+        """See `Annotator`."""
+        return self.annotator.digest
+
+    def __call__(self, photos: Sequence[Photo]) -> list[Annotation | None]:
+        """See `Annotator`; only photos that were not seen before reach the other annotator."""
+        names = [self._name(image) for _, image in photos]
+        new = [index for index, name in enumerate(names) if self._read(name) is None]
+        for index, annotation in zip(new, self.annotator([photos[index] for index in new]) if new else (), strict=True):
+            height, width = photos[index][1].shape[:2]
+            write_annotation(self.folder, names[index], annotation or _nobody(height, width))
+        # Read back, since files round joints: a photo must look the same whether it was annotated now or earlier.
+        return [_usable(read_annotation(self.folder, name)) for name in names]
+
+    def _name(self, image: npt.NDArray[np.uint8]) -> Path:
+        content = hashlib.sha256(f"{image.shape}".encode() + np.ascontiguousarray(image).tobytes()).hexdigest()
+        return self.folder / content[:2] / content[2:34]
+
+    def _read(self, name: Path) -> Annotation | None:
+        try:
+            return read_annotation(self.folder, name)
+        except InputError:
+            # Absent, or cut short by a crash of the machine: either way it is made again.
+            return None
+
+
+def digest_files(folder: Path, suffixes: Sequence[str]) -> str:
+    """SHA-256 of the names and bytes of the files below a folder that end in one of the suffixes."""
+    digest = hashlib.sha256()
+    for path in sorted(path for path in folder.rglob("*") if path.suffix.lower() in suffixes):
+        content = hashlib.sha256(path.read_bytes()).hexdigest()
+        digest.update(f"{path.relative_to(folder).as_posix()!r} {content}\n".encode())
+    return digest.hexdigest()
+
+
+def _usable(annotation: Annotation) -> Annotation | None:
+    """The annotation, or None if it shows no usable person: too few joints, or hardly any clothes."""
+    joints = len(Joint) - np.isnan(annotation.joints[:, 0]).sum()
+    clothing: Any = np.isin(annotation.parsing, CLOTHING_REGIONS)
+    return annotation if joints >= FEWEST_JOINTS and clothing.mean() >= LEAST_CLOTHING else None
+
+
+def _nobody(height: int, width: int) -> Annotation:
+    return Annotation(np.full((len(Joint), 2), np.nan, np.float32), np.zeros((height, width), np.uint8))

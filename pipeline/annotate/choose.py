@@ -1,0 +1,70 @@
+"""The choice of an annotator: what a dataset has of its own, files that the user has, else pretrained models."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from data.annotation import FOLDER
+from data.runtime.errors import InputError
+from pipeline.annotate.annotator import (
+    Annotator,
+    KeptAnnotations,
+    PairedAnnotator,
+    ParsingSource,
+    PoseSource,
+    StoredAnnotations,
+)
+from pipeline.annotate.files import KeypointsCsv, OpenPoseFolder, ParsingFolder
+from pipeline.annotate.label_spaces import LABEL_SPACES
+from pipeline.annotate.models import PARSING_MODEL, POSE_MODEL, SegformerParsing, VitPose
+
+
+def choose_annotator(
+    root: Path,
+    kept: Path,
+    *,
+    parsing: Path | None = None,
+    keypoints: Path | None = None,
+    labels: str | None = None,
+    parsing_model: str | None = None,
+    pose_model: str | None = None,
+    device: str = "cpu",
+) -> Annotator:
+    """The annotator for a dataset.
+
+    With no choice made, the annotations that the dataset has of its own serve. Else pose and parsing each come from the
+    files given, or from a model, the default one if none is named.
+
+    Args:
+        root: the dataset's folder.
+        kept: folder that keeps what models find, so that a photo is annotated once.
+        parsing: folder of parsing PNGs.
+        keypoints: folder of OpenPose JSON files, or a CSV file.
+        labels: label space of the PNGs, which must be said, or of the parsing model, by default "atr".
+        parsing_model: name or folder of a semantic segmentation model.
+        pose_model: name or folder of a ViTPose model.
+        device: where models run.
+
+    Raises:
+        InputError: contradicting choices, or something given that cannot be used.
+    """
+    if (parsing and parsing_model) or (keypoints and pose_model):
+        raise InputError("files and a model for the same thing: give either of them")
+    if not any((parsing, keypoints, parsing_model, pose_model)) and (root / FOLDER).is_dir():
+        return StoredAnnotations(root)
+    if parsing and labels is None:
+        raise InputError(f"{parsing}: say which labels its PNGs have: {', '.join(LABEL_SPACES)}")
+    pose_source: PoseSource
+    if keypoints is None:
+        pose_source = VitPose(pose_model or POSE_MODEL, device=device)
+    elif keypoints.is_dir():
+        pose_source = OpenPoseFolder(keypoints, root)
+    else:
+        pose_source = KeypointsCsv(keypoints, root)
+    parsing_source: ParsingSource
+    if parsing is None:
+        parsing_source = SegformerParsing(parsing_model or PARSING_MODEL, labels or "atr", device)
+    else:
+        parsing_source = ParsingFolder(parsing, root, labels or "")
+    annotator = PairedAnnotator(pose_source, parsing_source)
+    return annotator if parsing and keypoints else KeptAnnotations(annotator, kept)

@@ -1,0 +1,183 @@
+"""Pose and parsing from pretrained models of the transformers library: ViTPose, and SegFormer or any such parser."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from data.runtime.errors import InputError
+from pipeline.annotate.annotator import Photo
+from pipeline.annotate.label_spaces import LABEL_SPACES, to_regions
+
+PARSING_MODEL = "mattmdjaga/segformer_b2_clothes"
+POSE_MODEL = "usyd-community/vitpose-base-simple"
+
+_FILES = ("config.json", "preprocessor_config.json", "model.safetensors")
+_AT_ONCE = {"cpu": 4, "cuda": 32}
+
+_LEFT_SHOULDER, _RIGHT_SHOULDER = 5, 6
+_FROM_COCO = [0, 17, 6, 8, 10, 5, 7, 9, 12, 14, 16, 11, 13, 15, 2, 1, 4, 3]
+"""Of each of the 18 joints, its place among COCO's 17 with the neck behind them."""
+
+
+class SegformerParsing:
+    """Parsing by a semantic segmentation model for clothes.
+
+    Args:
+        name: a name on the Hugging Face hub, or a folder, with weights as safetensors.
+        labels: its label space, a name in `LABEL_SPACES`.
+        device: where it runs; in half precision on a GPU.
+
+    Raises:
+        InputError: transformers is not installed, there is no such model, or it has another number of labels.
+    """
+
+    def __init__(self, name: str = PARSING_MODEL, labels: str = "atr", device: str = "cpu") -> None:
+        self.name, self.labels, self.device = name, labels, device
+        known = LABEL_SPACES.get(labels)
+        if known is None:
+            raise InputError(f"label space {labels!r} is unknown: choose one of {', '.join(LABEL_SPACES)}")
+        number = _transformers().AutoConfig.from_pretrained(_files(name)[0].parent).num_labels
+        if number != len(known):
+            raise InputError(
+                f"{name}: tells {number} labels apart, but {labels!r} has {len(known)}: name its label space"
+            )
+
+    @functools.cached_property
+    def digest(self) -> str:
+        """See `pipeline.annotate.ParsingSource`."""
+        return _digest(self.name, self.labels)
+
+    def __call__(self, photos: Sequence[Photo]) -> list[npt.NDArray[np.uint8] | None]:
+        """See `pipeline.annotate.ParsingSource`; every photo gets a parsing."""
+        processor, model = _parser(self.name, self.device)
+        parsings: list[npt.NDArray[np.uint8] | None] = []
+        for images in _batches(photos, self.device):
+            inputs = processor(images=images, return_tensors="pt").to(self.device)
+            with torch.inference_mode(), _half(self.device):
+                outputs = model(**inputs)
+            outputs.logits = outputs.logits.float()
+            sizes = [image.shape[:2] for image in images]
+            maps = processor.post_process_semantic_segmentation(outputs, target_sizes=sizes)
+            parsings += [to_regions(labels.cpu().numpy(), self.labels) for labels in maps]
+        return parsings
+
+
+class VitPose:
+    """Joints by a ViTPose model that finds COCO's 17; the neck is the middle of the shoulders.
+
+    Args:
+        name: a name on the Hugging Face hub, or a folder, with weights as safetensors.
+        threshold: a joint of a lower score (0 to 1) is missing.
+        device: where it runs; in half precision on a GPU.
+
+    Raises:
+        InputError: transformers is not installed, or there is no such model.
+    """
+
+    def __init__(self, name: str = POSE_MODEL, threshold: float = 0.3, device: str = "cpu") -> None:
+        self.name, self.threshold, self.device = name, threshold, device
+        _files(name)
+
+    @functools.cached_property
+    def digest(self) -> str:
+        """See `pipeline.annotate.PoseSource`."""
+        return _digest(self.name, str(self.threshold))
+
+    def __call__(self, photos: Sequence[Photo]) -> list[npt.NDArray[np.float32] | None]:
+        """See `pipeline.annotate.PoseSource`; None where no joint reaches the threshold."""
+        processor, model = _poser(self.name, self.device)
+        found: list[npt.NDArray[np.float32] | None] = []
+        for images in _batches(photos, self.device):
+            boxes = [[[0.0, 0.0, float(image.shape[1]), float(image.shape[0])]] for image in images]
+            inputs = processor(images=images, boxes=boxes, return_tensors="pt").to(self.device)
+            if model.config.backbone_config.num_experts > 1:
+                # ViTPose+ has an expert for each data set it was trained on; the first is COCO's.
+                inputs["dataset_index"] = torch.zeros(len(images), dtype=torch.long, device=self.device)
+            with torch.inference_mode(), _half(self.device):
+                outputs = model(**inputs)
+            outputs.heatmaps = outputs.heatmaps.float()
+            people = processor.post_process_pose_estimation(outputs, boxes=boxes)
+            found += [self._joints(person["keypoints"], person["scores"]) for (person,) in people]
+        return found
+
+    def _joints(self, points: torch.Tensor, scores: torch.Tensor) -> npt.NDArray[np.float32] | None:
+        """Eighteen joints of COCO's 17 (17, 2), given as indices of pixels, and their scores (17,)."""
+        coco = points.numpy().astype(np.float32) + np.float32(0.5)
+        coco[scores.numpy().reshape(-1) < self.threshold] = np.nan
+        neck = (coco[_LEFT_SHOULDER] + coco[_RIGHT_SHOULDER]) / 2
+        joints = np.concatenate([coco, neck[None]])[_FROM_COCO]
+        return None if np.isnan(joints).all() else joints
+
+
+# Loaded once a process, whatever the number of annotators that were sent there.
+@functools.lru_cache(maxsize=1)
+def _parser(name: str, device: str) -> tuple[Any, Any]:
+    library, folder = _quiet(_transformers()), _files(name)[0].parent
+    model = library.AutoModelForSemanticSegmentation.from_pretrained(folder, use_safetensors=True)
+    return library.AutoImageProcessor.from_pretrained(folder), model.eval().to(device)
+
+
+@functools.lru_cache(maxsize=1)
+def _poser(name: str, device: str) -> tuple[Any, Any]:
+    library, folder = _quiet(_transformers()), _files(name)[0].parent
+    model = library.VitPoseForPoseEstimation.from_pretrained(folder, use_safetensors=True)
+    return library.VitPoseImageProcessor.from_pretrained(folder), model.eval().to(device)
+
+
+def _transformers() -> Any:
+    try:
+        import transformers
+    except ImportError:
+        raise InputError(
+            "pose and parsing from models need transformers: pip install 'sync-person-cloud[annotate]', or give files"
+        ) from None
+    return transformers
+
+
+def _quiet(library: Any) -> Any:
+    """Without its notes and bars on loading from disk, one set a worker; those of a download stay."""
+    library.logging.set_verbosity_error()
+    library.logging.disable_progress_bar()
+    return library
+
+
+@functools.cache
+def _files(name: str) -> list[Path]:
+    """The files of a model in a folder or on the hub, fetched if need be."""
+    _transformers()
+    from transformers.utils.hub import cached_file
+
+    try:
+        found = [cached_file(name, file) for file in _FILES]
+        if None in found:
+            raise FileNotFoundError(f"it lacks {_FILES[found.index(None)]}")
+        return [Path(file) for file in found if file]
+    except OSError as error:
+        reason = " ".join(str(error).split())[:160]
+        raise InputError(
+            f"{name}: no such model ({reason}): give a name on the hub, or a folder with its files"
+        ) from error
+
+
+def _digest(name: str, setting: str) -> str:
+    digests = [hashlib.sha256(file.read_bytes()).hexdigest() for file in _files(name)]
+    return hashlib.sha256(" ".join([*digests, setting]).encode()).hexdigest()
+
+
+def _batches(photos: Sequence[Photo], device: str) -> Iterator[list[npt.NDArray[np.uint8]]]:
+    at_once = _AT_ONCE[torch.device(device).type]
+    for start in range(0, len(photos), at_once):
+        yield [image for _, image in photos[start : start + at_once]]
+
+
+def _half(device: str) -> torch.autocast:
+    kind = torch.device(device).type
+    return torch.autocast(kind, torch.float16 if kind == "cuda" else torch.bfloat16, enabled=kind == "cuda")

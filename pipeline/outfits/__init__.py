@@ -1,0 +1,1 @@
+"""Outfits: the clothing templates, and the shape of clothes on a body."""

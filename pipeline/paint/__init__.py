@@ -1,0 +1,1 @@
+"""Painting: photos in, redrawn versions out."""

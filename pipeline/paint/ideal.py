@@ -1,0 +1,64 @@
+"""The ideal painter: walkers rendered again in other clothes, the measure of what a generator could be worth."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from data.annotation import CLOTHING_REGIONS
+from data.walkers.dataset import photo_at, read_recipe, scene
+from data.walkers.render import render
+from pipeline.annotate.annotator import Photo
+from pipeline.framing import resize
+from pipeline.outfits import templates
+from pipeline.paint.pise import PisePainter, Redrawn
+
+
+class IdealPainter:
+    """Redraws walkers without a flaw, in the very outfits that `painter` would dress them in.
+
+    Only for walkers, whose people, shots and outfits are known. Raises InputError for any other data set.
+    """
+
+    def __init__(self, painter: PisePainter) -> None:
+        self.painter = painter
+        self.walkers = read_recipe(painter.root)
+        self.versions, self.size, self.device = painter.versions, painter.size, "cpu"
+
+    @cached_property
+    def recipe(self) -> Mapping[str, Any]:
+        """See `Painter`; the templates depend on the generator's settings, so those are in it."""
+        return {**self.painter.recipe, "painter": "ideal", "walkers": asdict(self.walkers)}
+
+    def prepare(self, folder: Path, photos: Sequence[Path]) -> None:
+        """Choose the templates as the generator's painter does."""
+        self.painter.prepare(folder, photos)
+
+    def sketch(self, photos: Sequence[Photo]) -> Sequence[Photo]:
+        """See `Painter`; nothing needs to be done."""
+        return photos
+
+    def paint(self, sketch: Sequence[Photo]) -> Redrawn:
+        """See `Painter`."""
+        if self.painter.folder is None:
+            raise RuntimeError("prepare() comes first")
+        root = self.painter.root.resolve()
+        chosen = [Path(photo).resolve() for photo in templates.load(self.painter.folder).photos]
+        outfits = [scene(self.walkers, photo_at(photo.relative_to(root)))[1] for photo in chosen]
+        dealt = self.painter.deal(sketch)
+        images = np.empty((len(sketch), self.versions, *self.size, 3), np.uint8)
+        clothing = np.zeros((len(sketch), *self.size), np.bool_)
+        for row, (path, _) in enumerate(sketch):
+            identity, worn, shot = scene(self.walkers, photo_at(path.resolve().relative_to(root)))
+            tall, wide = self.walkers.height, self.walkers.width
+            own = render(identity, worn, shot, tall, wide)[1].resize(*self.size)
+            clothing[row] = np.isin(own.parsing, CLOTHING_REGIONS)
+            for version, template in enumerate(dealt[row]):
+                pixels, _ = render(identity, outfits[template], shot, tall, wide)
+                images[row, version] = resize(pixels, self.size)
+        return Redrawn(images, np.ones(len(sketch), np.bool_), dealt, clothing)

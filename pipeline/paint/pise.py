@@ -1,0 +1,300 @@
+"""Painters: what redraws photos in other clothes."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from PIL import Image
+
+from data.annotation import CLOTHING_REGIONS, Annotation, Region, pose_profiles
+from data.runtime.errors import InputError
+from pipeline.annotate.annotator import Annotator, Photo
+from pipeline.dress import Dresser
+from pipeline.framing import Box, Canvas, cut, resize
+from pipeline.outfits import templates
+from pipeline.outfits.shape import Cut, only, recut_each
+from pipeline.outfits.templates import TemplateChoice
+from pipeline.paint.composite import keep_person
+from pipeline.pise import TEXTURE_TRANSFER, Generator, load_generator
+
+CUTS = ("photo", "template")
+PRECISIONS = ("float32", "bfloat16")
+"""What to paint in, as torch calls it."""
+
+PUBLISHED_WIDTH = 64
+PUBLISHED_CANVAS = Canvas(256, 256, "edge")
+
+_PIXELS_AT_ONCE = {"cpu": 2**20, "cuda": 2**23}
+
+
+@dataclass(frozen=True)
+class Redrawn:
+    """What a painter made of B photos, in the size of the store.
+
+    `images`: uint8 (B, S, H, W, 3). `found`: bool (B,), False where no person was found and `images` mean nothing.
+    `templates`: int32 (B, S), which template each version wears. `clothing`: bool (B, H, W), where the photo has
+    clothes or one of its versions has; only used to measure what changed.
+    """
+
+    images: npt.NDArray[np.uint8]
+    found: npt.NDArray[np.bool_]
+    templates: npt.NDArray[np.int32]
+    clothing: npt.NDArray[np.bool_]
+
+
+class Painter(Protocol):
+    """Redraws photos in S versions. Can be pickled; heavy parts are loaded in the process that first needs them."""
+
+    versions: int
+    size: tuple[int, int]
+    device: str
+
+    @property
+    def recipe(self) -> Mapping[str, Any]:
+        """All that decides a pixel, besides the photos and the size, as JSON; cheap, and the same on any machine."""
+
+    def prepare(self, folder: Path, photos: Sequence[Path]) -> None:
+        """Called once, before any photo is redrawn; what it finds out from all photos stays in the sync's folder."""
+
+    def sketch(self, photos: Sequence[Photo]) -> Any:
+        """All that can be done for a batch of photos of any sizes before it is painted.
+
+        The next batch is sketched while one is painted, in another thread.
+        """
+
+    def paint(self, sketch: Any) -> Redrawn:
+        """Redraw the batch."""
+
+
+@dataclass(frozen=True)
+class Sitter:
+    """A person on the canvas, to be painted in S versions.
+
+    `image` (height, width, 3) and `annotation` are as the canvas shows them, `box` is the photo's place there.
+    `targets`: uint8 (S, height, width), the parsings to paint into, None for the person's own. `clothing`: bool
+    (S, H, W), where the photo or the version has clothes, in the store's size.
+    """
+
+    image: npt.NDArray[np.uint8]
+    annotation: Annotation
+    box: Box
+    targets: npt.NDArray[np.uint8] | None
+    clothing: npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Sketch:
+    """B photos before PISE paints them, and the people in them, by the photo's number.
+
+    `dealt`: int32 (B, S), which template each version wears.
+    """
+
+    photos: Sequence[Photo]
+    dealt: npt.NDArray[np.int32]
+    sitters: Mapping[int, Sitter]
+
+
+class PisePainter:
+    """Redraws photos with a PISE generator in the clothes of templates.
+
+    Args:
+        weights: the generator's checkpoint.
+        root: the data set's folder; a photo's templates are drawn by its path in there.
+        annotator: gives photos their pose and parsing.
+        choice: which templates; with more than `versions`, each photo has its own drawn from them.
+        versions: S.
+        size: (height, width) of the store.
+        canvas: what the generator paints on; None for the one its weights were made for: what its checkpoint says, or
+            256x256 with edge padding for the published width of 64, or the store's size.
+        regions: labels of the regions to exchange.
+        keep: keep face, hair, skin and background as the photo's own pixels.
+        precision: "float32" or "bfloat16".
+        device: where the generator runs.
+        cut: whose shape the clothes have, the "photo"'s own or the "template"'s; None for what the weights are for.
+
+    Raises:
+        InputError: unusable weights, a size that they cannot paint, an unknown cut, or fewer templates than versions.
+    """
+
+    def __init__(
+        self,
+        weights: Path,
+        root: Path,
+        annotator: Annotator,
+        choice: TemplateChoice,
+        versions: int = 4,
+        size: tuple[int, int] = (256, 128),
+        canvas: Canvas | None = None,
+        regions: Sequence[int] = CLOTHING_REGIONS,
+        keep: bool = False,
+        precision: str = "float32",
+        device: str = "cpu",
+        cut: str | None = None,
+    ) -> None:
+        if cut not in (None, *CUTS):
+            raise InputError(f"cut {cut!r} is unknown: choose {' or '.join(CUTS)}")
+        if choice.count < versions:
+            raise InputError(f"{choice.count} templates are too few for S={versions}: take a larger bank")
+        self.weights, self.root, self.annotator, self.choice = weights, root, annotator, choice
+        self.versions, self.size, self.regions = versions, size, tuple(regions)
+        self.keep, self.precision, self.device = keep, precision, device
+        generator = _generator(weights, device)
+        if generator.kind != TEXTURE_TRANSFER:
+            raise InputError(
+                f"{weights}: weights of the {generator.kind} kind: clothes need the {TEXTURE_TRANSFER} ones"
+            )
+        self.canvas = canvas or _own_canvas(generator, size)
+        self.cut = cut or ("template" if generator.recuts else "photo")
+        self.folder: Path | None = None
+
+    @functools.cached_property
+    def recipe(self) -> Mapping[str, Any]:
+        """See `Painter`."""
+        return {
+            "painter": "pise",
+            "weights": hashlib.sha256(self.weights.read_bytes()).hexdigest(),
+            "annotator": self.annotator.digest,
+            "templates": self.choice.recipe,
+            "regions": self.regions,
+            "canvas": [self.canvas.height, self.canvas.width, self.canvas.padding],
+            "keep_person": self.keep,
+            "precision": self.precision,
+            "cut": self.cut,
+            **({} if self.cut == "template" else {"shoes": "kept"}),
+        }
+
+    def prepare(self, folder: Path, photos: Sequence[Path]) -> None:
+        """Choose the templates, unless an earlier run did, and save them with their sheet in the folder."""
+        if not (folder / templates.FILE).is_file():
+            generator = _generator(self.weights, self.device)
+            chosen = templates.choose(self.choice, photos, self.annotator, generator, self.canvas, self.size)
+            templates.save(folder, chosen)
+        self.folder = folder
+
+    def sketch(self, photos: Sequence[Photo]) -> Sketch:
+        """See `Painter`."""
+        dealt = self.deal(photos)
+        sitters = {
+            row: self._sit(image, annotation, dealt[row])
+            for row, ((_, image), annotation) in enumerate(zip(photos, self.annotator(photos), strict=True))
+            if annotation is not None
+        }
+        return Sketch(photos, dealt, sitters)
+
+    def paint(self, sketch: Sketch) -> Redrawn:
+        """See `Painter`."""
+        count, rows = len(sketch.photos), list(sketch.sitters)
+        images = np.zeros((count, self.versions, *self.size, 3), np.uint8)
+        clothing = np.zeros((count, self.versions, *self.size), np.bool_)
+        at_once = _PIXELS_AT_ONCE[torch.device(self.device).type] // (self.canvas.height * self.canvas.width)
+        step = max(1, at_once // self.versions)
+        for some in (rows[start : start + step] for start in range(0, len(rows), step)):
+            sitters = [sketch.sitters[row] for row in some]
+            images[some] = self._paint(sitters, sketch.dealt[some])
+            clothing[some] = [sitter.clothing for sitter in sitters]
+        if self.keep:
+            originals = np.stack([resize(image, self.size) for _, image in sketch.photos])
+            for version in range(self.versions):
+                painted = images[:, [version]]
+                images[:, [version]] = keep_person(originals, painted, clothing[:, version])
+        found = np.isin(np.arange(count), rows)
+        return Redrawn(images, found, sketch.dealt, np.asarray(clothing.any(1)))
+
+    def deal(self, photos: Sequence[Photo]) -> npt.NDArray[np.int32]:
+        """Which template each version of each photo wears, (B, S)."""
+        sources = [Path(os.path.relpath(path, self.root)).as_posix() for path, _ in photos]
+        return np.stack([templates.deal(self.choice.count, self.versions, self.choice.seed, name) for name in sources])
+
+    def _sit(self, image: npt.NDArray[np.uint8], annotation: Annotation, dealt: npt.NDArray[np.int32]) -> Sitter:
+        """Lay a photo with a person on the canvas, and cut the clothes of the templates `dealt` (S,) to its body."""
+        placed, annotated, box = self.canvas.fit(image, annotation)
+        clothing = np.isin(annotation.resize(*self.size).parsing, self.regions)[None].repeat(self.versions, 0)
+        if self.cut == "photo":
+            return Sitter(placed, annotated, box, None, clothing)
+        cuts = _cuts(self._prepared, self.regions)
+        targets = recut_each(annotated, [cuts[index] for index in dealt])
+        clothing |= np.isin(_in_store(targets, box, self.size), self.regions)
+        return Sitter(placed, annotated, box, targets, clothing)
+
+    @torch.inference_mode()
+    def _paint(self, sitters: Sequence[Sitter], dealt: npt.NDArray[np.int32]) -> npt.NDArray[np.uint8]:
+        """Paint P people in the templates `dealt` (P, S): uint8 (P, S, H, W, 3) in the store's size."""
+        shod = self.cut == "template"
+        dresser = _dresser(self.weights, self.device, self._prepared, self.regions, self.precision, shod)
+        device = dresser.templates[0].device
+        worn = torch.from_numpy(dealt).long().to(device)
+        codes, present = dresser.templates
+        joints = np.stack([sitter.annotation.joints for sitter in sitters])
+        targets = [sitter.targets for sitter in sitters if sitter.targets is not None]
+        painted = dresser.dress(
+            templates.as_tensor(np.stack([sitter.image for sitter in sitters]), device),
+            _pose_on(device, joints, self.canvas),
+            _parsing_on(device, np.stack([sitter.annotation.parsing for sitter in sitters])),
+            (codes[worn], present[worn]),
+            _parsing_on(device, np.stack(targets)) if targets else None,
+        )
+        pairs = zip(painted, sitters, strict=True)
+        cuts = torch.stack([cut(versions, sitter.box, self.size) for versions, sitter in pairs])
+        pixels = cuts.add(1).mul(127.5).round().clamp(0, 255).byte()
+        return pixels.permute(0, 1, 3, 4, 2).cpu().numpy()
+
+    @property
+    def _prepared(self) -> Path:
+        """The sync's folder, where the templates are."""
+        if self.folder is None:
+            raise RuntimeError("prepare() comes first")
+        return self.folder
+
+
+# Only joints and labels travel to the device: the maps made of them there are some megabytes a photo.
+def _pose_on(device: torch.device, joints: npt.NDArray[np.float32], canvas: Canvas) -> torch.Tensor:
+    """The maps of `pose_maps` for joints (B, 18, 2), on the device."""
+    down, across = (torch.from_numpy(part).to(device) for part in pose_profiles(joints, canvas.height, canvas.width))
+    return down[..., :, None] * across[..., None, :]
+
+
+def _parsing_on(device: torch.device, parsings: npt.NDArray[np.uint8]) -> torch.Tensor:
+    """One-hot maps (..., 8, H, W) of parsings (..., H, W), on the device."""
+    labels = torch.from_numpy(parsings).to(device).unsqueeze(-3)
+    return (labels == torch.arange(len(Region), device=device).view(-1, 1, 1)).float()
+
+
+def _in_store(parsings: npt.NDArray[np.uint8], box: Box, size: tuple[int, int]) -> npt.NDArray[np.uint8]:
+    """The photo's box of parsings (S, H, W) on a canvas, resized to `size`."""
+    top, left, bottom, right = box
+    inside = [Image.fromarray(parsing[top:bottom, left:right]) for parsing in parsings]
+    return np.stack([np.asarray(picture.resize(size[::-1], Image.Resampling.NEAREST)) for picture in inside])
+
+
+def _own_canvas(generator: Generator, size: tuple[int, int]) -> Canvas:
+    if generator.size:
+        return Canvas(*generator.size)
+    return PUBLISHED_CANVAS if generator.width == PUBLISHED_WIDTH else Canvas(*size)
+
+
+# Loaded once a process, whatever the number of painters that were sent there.
+@functools.lru_cache(maxsize=1)
+def _generator(weights: Path, device: str) -> Generator:
+    return load_generator(weights, device)
+
+
+@functools.lru_cache(maxsize=1)
+def _cuts(folder: Path, regions: tuple[int, ...]) -> list[Cut]:
+    return [only(cut, regions) for cut in templates.load(folder).cuts]
+
+
+@functools.lru_cache(maxsize=1)
+def _dresser(weights: Path, device: str, folder: Path, regions: tuple[int, ...], precision: str, shod: bool) -> Dresser:
+    chosen = templates.load(folder)
+    worn = chosen.present if shod else templates.without_shoes(chosen)
+    codes, present = (torch.from_numpy(part).to(device) for part in (chosen.codes, worn))
+    return Dresser(_generator(weights, device), (codes, present), regions, getattr(torch, precision))

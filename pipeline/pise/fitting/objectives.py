@@ -1,0 +1,149 @@
+"""Objectives: what a painting is held against, besides the discriminator."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+
+from data.annotation import CLOTHING_REGIONS
+from pipeline.pise.fitting.pairs import Batch
+from pipeline.pise.fitting.perceptual import Perceptual
+from pipeline.pise.model.generator import Generator
+
+_CLOTHES = list(CLOTHING_REGIONS)
+
+Style = tuple[torch.Tensor, torch.Tensor]
+"""What `Generator.style` gives: codes (B, 9, 4C) and present (B, 8)."""
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """What a generator painted for a batch, and how far it is from what was wanted.
+
+    `loss` is a scalar to be minimised, `values` its parts for the log; `painted` float32 (N, 3, H, W) in [-1, 1] into
+    `parsing` (N, 8, H, W) is what the discriminator shall judge.
+    """
+
+    loss: torch.Tensor
+    values: dict[str, torch.Tensor]
+    painted: torch.Tensor
+    parsing: torch.Tensor
+
+
+class Objective(Protocol):
+    """Lets a generator paint a batch and says what is wrong with the result."""
+
+    def __call__(self, generator: Generator, batch: Batch, step: int) -> Attempt:
+        """See the class; `step` is the training's."""
+
+
+@dataclass(frozen=True)
+class Exact:
+    """L1 to the true picture, `clothes_weight` times as heavy on clothes (see `worn`).
+
+    From step `chroma_from` on, what colours differ in besides lightness weighs `chroma_weight` more.
+    """
+
+    clothes_weight: float
+    chroma_weight: float
+    chroma_from: int
+
+    def __call__(self, generator: Generator, batch: Batch, step: int) -> Attempt:
+        """See `Objective`."""
+        with torch.autocast(batch.source.device.type, torch.bfloat16):
+            painted = redraw(generator, batch)
+        painted = painted.float()
+        loss, values = self.distance(painted, batch, step)
+        return Attempt(loss, values, painted, batch.target_parsing)
+
+    def distance(self, painted: torch.Tensor, batch: Batch, step: int) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+        """The weighted L1 of `painted` (B, 3, H, W), and plain parts of it for the log."""
+        difference = painted - batch.target
+        error = difference.abs().mean(1)
+        chroma = (difference - difference.mean(1, keepdim=True)).abs().mean(1)
+        clothes = worn(batch)
+        area = clothes.sum().clamp(min=1)
+        weight = 1 + (self.clothes_weight - 1) * clothes
+        chroma_weight = self.chroma_weight if step >= self.chroma_from else 0.0
+        values = {
+            "l1": error.detach().mean(),
+            "clothes_l1": (error * clothes).sum() / area,
+            "clothes_chroma": (chroma * clothes).sum() / area,
+        }
+        return ((error + chroma_weight * chroma) * weight).sum() / weight.sum(), values
+
+
+@dataclass(frozen=True)
+class Shuffled:
+    """For photos of which no picture in other clothes exists: half of what is painted has no target.
+
+    Each layout is painted twice. In the clothes of its own template it must give the target: `exact`, and the
+    perceptual losses where VGG weights are given. In those of its neighbour in the batch there is no target for the
+    clothes; there the painting must deceive the discriminator, its clothes must have the codes that were asked for (L1,
+    the style encoder being held still, lest it learn to see what it wants), and all the rest must be the target's (L1).
+    The weights of content and style are relative to the plain L1, as PISE has them (5, 0.5 and 200).
+    """
+
+    exact: Exact
+    codes_weight: float
+    content_weight: float
+    style_weight: float
+    perceptual: Perceptual | None = None
+
+    def __call__(self, generator: Generator, batch: Batch, step: int) -> Attempt:
+        """See `Objective`."""
+        with torch.autocast(batch.source.device.type, torch.bfloat16):
+            source = generator.style(batch.source, batch.source_parsing)
+            own = generator.style(batch.template, batch.template_parsing)
+            other = (own[0].roll(1, 0), own[1].roll(1, 0))
+            outfits = [exchange(source, own), exchange(source, other)]
+            codes, present = (torch.stack(parts, 1) for parts in zip(*outfits, strict=True))
+            layout = generator.layout(batch.source, batch.pose, batch.source_parsing, batch.target_parsing)
+            painted = generator.paint(layout, batch.target_parsing, codes, present)
+        restored, changed = painted.float().unbind(1)
+        loss, values = self.exact.distance(restored, batch, step)
+        values["codes"] = self._codes_missed(generator, changed, batch.target_parsing, other)
+        bare = (worn(batch) == 0).unsqueeze(1)
+        values["rest_l1"] = ((changed - batch.target).abs() * bare).sum() / (3 * bare.sum().clamp(min=1))
+        loss = loss + self.codes_weight * values["codes"] + values["rest_l1"]
+        if self.perceptual:
+            values["content"], values["style"] = self.perceptual(restored, batch.target)
+            loss = loss + self.content_weight * values["content"] + self.style_weight * values["style"]
+        both = torch.cat([restored, changed])
+        return Attempt(loss, values, both, batch.target_parsing.repeat(2, 1, 1, 1))
+
+    @staticmethod
+    def _codes_missed(generator: Generator, painted: torch.Tensor, parsing: torch.Tensor, asked: Style) -> torch.Tensor:
+        """Mean absolute difference of the codes of the painted clothes from those asked for."""
+        generator.style_encoder.requires_grad_(False)
+        with torch.autocast(painted.device.type, torch.bfloat16):
+            seen, visible = generator.style(painted, parsing)
+        generator.style_encoder.requires_grad_(True)
+        counted = visible[:, _CLOTHES] * asked[1][:, _CLOTHES]
+        missed = (seen - asked[0].detach())[:, _CLOTHES].float().abs().mean(2)
+        return (missed * counted).sum() / counted.sum().clamp(min=1)
+
+
+def redraw(generator: Generator, batch: Batch) -> torch.Tensor:
+    """The source in the template's clothes, (B, 3, H, W) in [-1, 1], painted into the target's parsing."""
+    source = generator.style(batch.source, batch.source_parsing)
+    codes, present = exchange(source, generator.style(batch.template, batch.template_parsing))
+    layout = generator.layout(batch.source, batch.pose, batch.source_parsing, batch.target_parsing)
+    return generator.paint(layout, batch.target_parsing, codes, present)
+
+
+def exchange(source: Style, template: Style) -> Style:
+    """The source's style in the clothes of the template, where that has them."""
+    codes, present = source
+    new_codes, new_present = template
+    exchanged = torch.zeros_like(present)
+    exchanged[:, _CLOTHES] = new_present[:, _CLOTHES]
+    regions = torch.where(exchanged.unsqueeze(2) > 0, new_codes[:, :-1], codes[:, :-1])
+    return torch.cat([regions, codes[:, -1:]], 1), torch.maximum(present, exchanged)
+
+
+def worn(batch: Batch) -> torch.Tensor:
+    """Where source or target has clothes, (B, H, W): 0, 1, or 2 where both have the same region."""
+    return (batch.target_parsing[:, _CLOTHES] + batch.source_parsing[:, _CLOTHES]).amax(1)

@@ -1,0 +1,1 @@
+"""The network itself, as PISE's authors define it."""

@@ -1,0 +1,113 @@
+"""The generator: a picture taken apart into style codes and a layout, and painted again from them."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from pipeline.pise.model.blocks import ResidualBlock
+from pipeline.pise.model.correspondence import Correspondence, ParsingNetwork
+from pipeline.pise.model.parts import Decoder, LayoutEncoder, RegionNorm, StyleEncoder
+
+POSE_TRANSFER = "pose-transfer"
+TEXTURE_TRANSFER = "texture-transfer"
+KINDS = (POSE_TRANSFER, TEXTURE_TRANSFER)
+
+
+class Generator(nn.Module):
+    """PISE (Zhang et al., *PISE: Person Image Synthesis and Editing with Decoupled GAN*, CVPR 2021).
+
+    Sizes: B pictures of H x W pixels, both multiples of 16; C = `width`; a style code has 4C numbers. Images are float
+    in [-1, 1]; poses (B, 18, H, W) hold a Gaussian of peak 1 a joint; parsings (B, 8, H, W) are one-hot over 0
+    background, 1 hat, 2 hair, 3 upper clothes, 4 and 5 lower clothes, 6 skin, 7 face.
+
+    Args:
+        width: base channels; 64 in the published checkpoints.
+        kind: "texture-transfer" (changes clothes) or "pose-transfer" (changes the pose).
+        size: (height, width) of the pictures that it is fitted to; None where that is not recorded.
+        recuts: whether it is fitted to paint into a parsing whose clothes have another cut than the source's.
+    """
+
+    def __init__(
+        self,
+        width: int = 64,
+        kind: str = TEXTURE_TRANSFER,
+        size: tuple[int, int] | None = None,
+        recuts: bool = False,
+    ) -> None:
+        super().__init__()
+        if kind not in KINDS:
+            raise ValueError(f"kind is {kind!r}: choose one of {', '.join(KINDS)}")
+        self.width = width
+        self.kind = kind
+        self.size = size
+        self.recuts = recuts
+        self.style_encoder = StyleEncoder(width)
+        self.layout_encoder = LayoutEncoder(width)
+        self.region_norm = RegionNorm(width)
+        self.res = ResidualBlock(4 * width)
+        self.decoder = Decoder(width)
+        if kind == POSE_TRANSFER:
+            self.parsing_network = ParsingNetwork(width // 2)
+            self.correspondence = Correspondence(width)
+            self.res1 = ResidualBlock(4 * width)
+
+    def style(self, image: torch.Tensor, parsing: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Style codes (B, 9, 4C) of the 8 regions and of the whole picture; which regions it has, (B, 8) of 0 and 1."""
+        return self.style_encoder(image, parsing)
+
+    def layout(
+        self, image: torch.Tensor, pose: torch.Tensor, parsing: torch.Tensor, target_parsing: torch.Tensor
+    ) -> torch.Tensor:
+        """Layout (B, 4C, H/4, W/4) of a picture in the target's pose and parsing.
+
+        Args:
+            image: the source.
+            pose: the *target's* pose.
+            parsing: the source's parsing.
+            target_parsing: the target's parsing.
+        """
+        return self.layout_encoder(torch.cat([parsing, target_parsing, pose, image], 1))
+
+    def paint(
+        self,
+        layout: torch.Tensor,
+        target_parsing: torch.Tensor,
+        codes: torch.Tensor,
+        present: torch.Tensor,
+        image: torch.Tensor | None = None,
+    ) -> torch.Tensor:
+        """Paint each layout in the style of its codes, or in S styles at once.
+
+        Args:
+            layout: (B, 4C, H/4, W/4).
+            target_parsing: (B, 8, H, W).
+            codes: (B, 9, 4C), or (B, S, 9, 4C).
+            present: (B, 8), or (B, S, 8); where it is 0, the ninth code stands in for the region's.
+            image: the source, for the pose-transfer kind, which carries detail over from it.
+
+        Returns:
+            (B, 3, H, W), or (B, S, 3, H, W), in [-1, 1].
+        """
+        several = codes.dim() == 4
+        if not several:
+            codes, present = codes.unsqueeze(1), present.unsqueeze(1)
+        x = self.region_norm(layout, target_parsing, codes, present)
+        styles = x.shape[1]
+        x = self.res(x.flatten(0, 1))
+        if self.kind == POSE_TRANSFER:
+            if image is None:
+                raise ValueError("a pose-transfer generator paints with the source image: give paint(..., image=...)")
+            x = self.res1(self.correspondence(x, image.repeat_interleave(styles, 0)))
+        picture = self.decoder(x)
+        return picture.unflatten(0, (-1, styles)) if several else picture
+
+    def transfer(
+        self, image: torch.Tensor, parsing: torch.Tensor, pose: torch.Tensor, target_pose: torch.Tensor
+    ) -> torch.Tensor:
+        """The person of `image` in the target's pose, (B, 3, H, W) in [-1, 1]; pose-transfer kind only."""
+        if self.kind != POSE_TRANSFER:
+            raise ValueError(f"transfer needs a pose-transfer generator; this one is {self.kind}")
+        target_parsing = self.parsing_network(parsing, pose, target_pose)
+        layout = self.layout(image, target_pose, parsing, target_parsing)
+        return self.paint(layout, target_parsing, *self.style(image, parsing), image=image)

@@ -1,0 +1,1 @@
+"""The sync: every photo redrawn once, shard by shard, on one machine or many."""

@@ -1,0 +1,144 @@
+"""The worker: a plain function that makes one shard and says what became of it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from data.photo import read_photo
+from data.runtime.errors import InputError, RunError
+from data.shards import ShardStatus, ShardWriter, writing_shard
+from pipeline.framing import resize
+from pipeline.paint.pise import Painter, Redrawn
+
+_BATCH = 32
+
+
+@dataclass(frozen=True)
+class Task:
+    """A shard to be made at `path`: the photos `sources` below `root`, the SHA-256 of each file ("" if unreadable)."""
+
+    path: Path
+    root: Path
+    sources: tuple[str, ...]
+    digests: tuple[str, ...]
+    painter: Painter
+    key: str
+
+
+@dataclass(frozen=True)
+class Made:
+    """A shard that was made, the seconds it took, and how many of them the painter painted."""
+
+    status: ShardStatus
+    seconds: float
+    painting: float
+
+
+@dataclass(frozen=True)
+class _Batch:
+    """(source, digest) of each photo of a batch that was read, the painter's sketch, (source, reason) of the others."""
+
+    read: list[tuple[str, str]]
+    originals: npt.NDArray[np.uint8]
+    sketch: Any
+    failures: list[tuple[str, str]]
+
+
+def make_shard(task: Task) -> Made:
+    """Redraw the photos of one shard and write it; while one batch is painted, the next is read and the last written.
+
+    A photo that cannot be read becomes a row of the shard's failures. One without a person is kept, its versions are
+    copies. Raises RunError if a photo is no longer what it was when the run was planned.
+    """
+    painter = task.painter
+    software = {"torch": str(torch.__version__), "recipe": json.dumps(painter.recipe, sort_keys=True)}
+    began, painting = time.perf_counter(), 0.0
+    with (
+        writing_shard(task.path, painter.versions, painter.size, task.key, software) as shard,
+        ThreadPoolExecutor(1) as writer,
+    ):
+        written: Future[None] = writer.submit(lambda: None)
+        for batch in _read_ahead(task):
+            for failure in batch.failures:
+                shard.fail(*failure)
+            if batch.read:
+                brush = time.perf_counter()
+                redrawn = painter.paint(batch.sketch)
+                painting += time.perf_counter() - brush
+                written.result()
+                written = writer.submit(_write, shard, batch, redrawn)
+        written.result()
+    return Made(shard.status(), time.perf_counter() - began, painting)
+
+
+def _write(shard: ShardWriter, batch: _Batch, redrawn: Redrawn) -> None:
+    originals = batch.originals[:, None]
+    versions = np.where(redrawn.found[:, None, None, None, None], redrawn.images, originals)
+    shard.add(
+        np.concatenate([originals, versions], axis=1),
+        [source for source, _ in batch.read],
+        [digest for _, digest in batch.read],
+        redrawn.templates,
+        redrawn.found,
+        np.where(redrawn.found[:, None], moved(originals, versions, redrawn.clothing), np.float32(np.nan)),
+    )
+
+
+def moved(
+    originals: npt.NDArray[np.uint8], versions: npt.NDArray[np.uint8], clothing: npt.NDArray[np.bool_]
+) -> npt.NDArray[np.float32]:
+    """Mean absolute difference, in grey levels, of the versions from their photo: in the clothes, and in all the rest.
+
+    `originals` (B, 1, H, W, 3), `versions` (B, S, H, W, 3), `clothing` (B, H, W). Returns float32 (B, 2); a photo with
+    no pixel on one of the sides has NaN there.
+    """
+    change = np.abs(versions.astype(np.int16) - originals).mean(axis=(1, 4))
+    sides = np.stack([clothing, ~clothing], axis=1)
+    with np.errstate(invalid="ignore"):
+        return ((change[:, None] * sides).sum((2, 3)) / sides.sum((2, 3))).astype(np.float32)
+
+
+def _read_ahead(task: Task) -> Iterator[_Batch]:
+    """The shard's photos in batches; while one is worked on, the next is read and sketched."""
+    entries = list(zip(task.sources, task.digests, strict=True))
+    batches = [entries[start : start + _BATCH] for start in range(0, len(entries), _BATCH)]
+    with ThreadPoolExecutor(1) as reader:
+        coming = reader.submit(_read_batch, task, batches[0])
+        for following in batches[1:]:
+            batch, coming = coming.result(), reader.submit(_read_batch, task, following)
+            yield batch
+        yield coming.result()
+
+
+def _read_batch(task: Task, entries: list[tuple[str, str]]) -> _Batch:
+    photos, read, failures = [], [], []
+    for source, digest in entries:
+        path = task.root / source
+        if digest_file(path) != digest:
+            raise RunError(f"{path}: the photo changed while it was about to be redrawn: repeat the same command")
+        try:
+            photos.append((path, read_photo(path)))
+            read.append((source, digest))
+        except InputError as error:
+            failures.append((source, str(error)))
+    originals = np.array([resize(image, task.painter.size) for _, image in photos], np.uint8)
+    return _Batch(read, originals, task.painter.sketch(photos) if photos else None, failures)
+
+
+def digest_file(path: Path) -> str:
+    """SHA-256 of a file in hexadecimal, "" if it cannot be read."""
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError:
+        return ""

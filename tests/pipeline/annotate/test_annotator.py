@@ -1,0 +1,137 @@
+"""Annotators: stored, kept and paired annotations."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from data.annotation import FOLDER, Annotation, write_annotation
+from data.runtime.errors import InputError
+from pipeline.annotate.annotator import KeptAnnotations, PairedAnnotator, Photo, StoredAnnotations
+
+
+def person(height: int = 64, width: int = 32, seed: int = 0) -> Annotation:
+    """A person who fills the photo: bands of the 8 regions, and joints of which one is missing."""
+    joints = np.random.default_rng(seed).uniform(0, width, (18, 2)).astype(np.float32)
+    joints[4] = np.nan
+    bands = (np.arange(height) * 8 // height).astype(np.uint8)
+    return Annotation(joints, np.repeat(bands[:, None], width, 1))
+
+
+def photo(path: Path, seed: int = 0, height: int = 64, width: int = 32) -> Photo:
+    return path, np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8)
+
+
+class Counting:
+    """An annotator that counts what it is asked; a photo named "nobody" shows no person."""
+
+    digest = "ab" * 32
+
+    def __init__(self) -> None:
+        self.seen: list[str] = []
+
+    def __call__(self, photos: Sequence[Photo]) -> list[Annotation | None]:
+        self.seen += [path.name for path, _ in photos]
+        return [None if path.name == "nobody" else person(*image.shape[:2]) for path, image in photos]
+
+
+def same(first: Annotation | None, second: Annotation) -> None:
+    assert first is not None
+    np.testing.assert_allclose(first.joints, second.joints, atol=0.01)
+    np.testing.assert_array_equal(first.parsing, second.parsing)
+
+
+def test_stored_annotations_come_back_at_the_size_of_the_photo(tmp_path: Path) -> None:
+    write_annotation(tmp_path, tmp_path / "a" / "one.jpg", person())
+    found = StoredAnnotations(tmp_path)(
+        [photo(tmp_path / "a" / "one.jpg"), photo(tmp_path / "a" / "one.jpg", 0, 128, 64)]
+    )
+    same(found[0], person())
+    same(found[1], person().resize(128, 64))
+
+
+def test_photos_without_a_usable_person_give_none(tmp_path: Path) -> None:
+    few_joints = np.full((18, 2), np.nan, np.float32)
+    few_joints[:3] = 5
+    naked = np.where(np.isin(person().parsing, (3, 4, 5)), 6, person().parsing).astype(np.uint8)
+    write_annotation(tmp_path, tmp_path / "good.jpg", person())
+    write_annotation(tmp_path, tmp_path / "few.jpg", Annotation(few_joints, person().parsing))
+    write_annotation(tmp_path, tmp_path / "naked.jpg", Annotation(person().joints, naked))
+    names = ("good", "few", "naked", "absent")
+    found = StoredAnnotations(tmp_path)([photo(tmp_path / f"{name}.jpg") for name in names])
+    assert [annotation is None for annotation in found] == [False, True, True, True]
+
+
+def test_a_dataset_without_annotations_and_a_damaged_one_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no annotations of its own"):
+        StoredAnnotations(tmp_path)
+    write_annotation(tmp_path, tmp_path / "one.jpg", person())
+    (tmp_path / FOLDER / "one.jpg.png").write_bytes(b"\x89PNG cut short")
+    with pytest.raises(InputError, match=r"one\.jpg\.png: damaged"):
+        StoredAnnotations(tmp_path)([photo(tmp_path / "one.jpg")])
+
+
+def test_the_digest_follows_names_and_bytes(tmp_path: Path) -> None:
+    def digest() -> str:
+        return StoredAnnotations(tmp_path).digest
+
+    write_annotation(tmp_path, tmp_path / "one.jpg", person())
+    first = digest()
+    assert digest() == first
+    write_annotation(tmp_path, tmp_path / "one.jpg", person(seed=1))
+    second = digest()
+    write_annotation(tmp_path, tmp_path / "two.jpg", person(seed=1))
+    assert len({first, second, digest()}) == 3
+
+
+def test_kept_annotations_ask_once_a_photo(tmp_path: Path) -> None:
+    source = Counting()
+    photos = [photo(tmp_path / name, seed) for seed, name in enumerate(("one", "nobody", "two"))]
+    first = KeptAnnotations(source, tmp_path)(photos[:2])
+    again = KeptAnnotations(source, tmp_path)(photos)
+    assert source.seen == ["one", "nobody", "two"]
+    same(first[0], person())
+    same(again[0], person())
+    same(again[2], person())
+    assert first[1] is None
+    assert again[1] is None
+    assert KeptAnnotations(source, tmp_path).digest == source.digest
+    assert first[0] is not None
+    assert again[0] is not None
+    np.testing.assert_array_equal(first[0].joints, again[0].joints)
+
+
+def test_kept_annotations_notice_changed_pixels_and_cut_files(tmp_path: Path) -> None:
+    source = Counting()
+    keep = KeptAnnotations(source, tmp_path)
+    path, pixels = photo(tmp_path / "one")
+    keep([(path, pixels)])
+    keep([(path, 255 - pixels)])
+    assert source.seen == ["one", "one"]
+    for file in tmp_path.rglob("*.png"):
+        file.write_bytes(file.read_bytes()[:40])
+    same(keep([(path, pixels)])[0], person())
+    assert source.seen == ["one", "one", "one"]
+
+
+def test_a_pair_needs_both_halves(tmp_path: Path) -> None:
+    class Joints:
+        digest = "pose"
+
+        def __call__(self, photos: Sequence[Photo]) -> list[np.ndarray | None]:
+            return [None if path.name == "no pose" else person().joints for path, _ in photos]
+
+    class Parsing:
+        digest = "parsing"
+
+        def __call__(self, photos: Sequence[Photo]) -> list[np.ndarray | None]:
+            return [None if path.name == "no parsing" else person().parsing for path, _ in photos]
+
+    annotator = PairedAnnotator(Joints(), Parsing())
+    found = annotator([photo(tmp_path / name) for name in ("both", "no pose", "no parsing")])
+    same(found[0], person())
+    assert found[1:] == [None, None]
+    assert len(annotator.digest) == 64

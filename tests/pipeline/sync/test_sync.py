@@ -1,0 +1,419 @@
+from __future__ import annotations
+
+import dataclasses
+import json
+import shutil
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+from PIL import Image
+
+import data
+from data.annotation import CLOTHING_REGIONS, FOLDER, read_annotation
+from data.photo import read_photo
+from data.runtime.errors import InputError, RunError
+from data.shards import SyncStore, newest_store
+from pipeline.__main__ import main
+from pipeline.annotate.annotator import Photo, StoredAnnotations
+from pipeline.outfits.templates import TemplateChoice
+from pipeline.paint.pise import PisePainter, Redrawn
+from pipeline.pise import POSE_TRANSFER, Generator, save_generator
+from pipeline.sync import run as sync
+from pipeline.sync import worker
+
+Sync = Callable[..., Result]
+
+
+@pytest.fixture
+def command(walkers: Path, random_weights: Path, monkeypatch: pytest.MonkeyPatch) -> Sync:
+    """`python -m pipeline sync` on the miniature walkers, in shards of 8 photos."""
+    monkeypatch.setattr(sync, "SHARD", 8)
+
+    def call(*options: str, name: str = "sync") -> Result:
+        standard = ("--dataset", "walkers", "--weights", str(random_weights), "--device", "cpu")
+        jobs = ("--jobs", "1") if name == "sync" and "--jobs" not in options else ()
+        return CliRunner().invoke(main, [name, *standard, *jobs, *options])
+
+    return call
+
+
+def photos_of(walkers: Path) -> list[Path]:
+    return [record.path for record in data.open_benchmark("walkers", walkers).train]
+
+
+@dataclasses.dataclass
+class Inverter:
+    """A painter that inverts the colours; it counts its calls and fails in those of `failing`."""
+
+    failing: tuple[int, ...] = ()
+    versions: int = 2
+    size: tuple[int, int] = (64, 32)
+    device: str = "cpu"
+    calls: int = 0
+
+    @property
+    def recipe(self) -> Mapping[str, Any]:
+        return {"painter": "inverter"}
+
+    def prepare(self, folder: Path, photos: Sequence[Path]) -> None:
+        assert folder.is_dir()
+        assert all(photo.is_file() for photo in photos)
+
+    def sketch(self, photos: Sequence[Photo]) -> Sequence[Photo]:
+        return photos
+
+    def paint(self, sketch: Sequence[Photo]) -> Redrawn:
+        self.calls += 1
+        if self.calls in self.failing:
+            raise MemoryError("no more of it")
+        images = np.stack([255 - image for _, image in sketch])[:, None].repeat(self.versions, 1)
+        count = len(sketch)
+        clothing = np.zeros((count, *self.size), np.bool_)
+        clothing[:, :32] = True
+        return Redrawn(images, np.ones(count, np.bool_), np.zeros((count, self.versions), np.int32), clothing)
+
+
+def test_every_photo_is_in_the_store_beside_its_versions(command: Sync, walkers: Path) -> None:
+    result = command()
+    assert result.exit_code == 0, result.output
+    assert "18 photos redrawn (3 of 3 shards made now)" in result.output
+    store = SyncStore(newest_store(Path("work/sync")))
+    assert (len(store), store.versions, store.size) == (18, 4, (64, 32))
+    for index, photo in enumerate(photos_of(walkers)):
+        assert walkers / store.source(index) == photo
+        group = store.group(index)
+        np.testing.assert_array_equal(group[0], read_photo(photo, store.size))
+        assert all((group[0] != version).any() for version in group[1:])
+        clothing = np.isin(read_annotation(walkers, photo).resize(*store.size).parsing, CLOTHING_REGIONS)
+        change = np.abs(group[1:].astype(int) - group[0]).mean((0, 3))
+        np.testing.assert_allclose(store.moved(index), [change[clothing].mean(), change[~clothing].mean()], rtol=1e-5)
+    manifest = store.manifest
+    assert (manifest["dataset"], manifest["photos"], manifest["failures"]) == ("walkers", 18, [])
+    assert Path(manifest["root"]) == walkers.absolute()
+
+
+def test_the_second_time_nothing_is_done(command: Sync) -> None:
+    command()
+    folder = newest_store(Path("work/sync"))
+    before = {path.name: path.stat().st_mtime_ns for path in folder.glob("shard-*")}
+    result = command()
+    assert result.exit_code == 0
+    assert "complete already, nothing to do" in result.output
+    assert {path.name: path.stat().st_mtime_ns for path in folder.glob("shard-*")} == before
+
+
+def test_a_missing_and_a_damaged_shard_are_made_again_and_no_other(command: Sync) -> None:
+    command()
+    folder = newest_store(Path("work/sync"))
+    before = SyncStore(folder).groups(range(18))
+    whole = (folder / "shard-00000.h5").stat().st_mtime_ns
+    (folder / "shard-00001.h5").write_bytes(b"torn")
+    (folder / "shard-00002.h5").unlink()
+    result = command()
+    assert "2 of 3 shards made now" in result.output
+    assert (folder / "shard-00000.h5").stat().st_mtime_ns == whole
+    np.testing.assert_array_equal(SyncStore(folder).groups(range(18)), before)
+
+
+def test_the_key_changes_with_all_that_decides_a_pixel_and_nothing_else(walkers: Path, random_weights: Path) -> None:
+    def key(choice: TemplateChoice | None = None, root: Path = walkers, **options: Any) -> str:
+        settings = {"size": (64, 32), "weights": random_weights, **options}
+        weights = settings.pop("weights")
+        painter = PisePainter(weights, root, StoredAnnotations(root), choice or TemplateChoice(4), **settings)
+        return sync.plan("walkers", root, photos_of(root), painter, Path("elsewhere")).key
+
+    standard = key()
+    shutil.copytree(walkers, "moved")
+    assert key(root=Path("moved")) == standard
+    other_weights = Path("other.safetensors")
+    other_weights.write_bytes(random_weights.read_bytes()[:-4] + b"\0\0\0\1")
+    keys = [
+        standard,
+        key(TemplateChoice(4, seed=1)),
+        key(TemplateChoice(6)),
+        key(versions=3),
+        key(size=(128, 64)),
+        key(keep=True),
+        key(regions=(3,)),
+        key(precision="bfloat16"),
+        key(cut="template"),
+        key(weights=other_weights),
+    ]
+    annotation = next((walkers / FOLDER).rglob("*.json"))
+    annotation.write_text(annotation.read_text() + "\n")
+    keys.append(key())
+    photo = photos_of(walkers)[3]
+    photo.write_bytes(photo.read_bytes() + b"\0")
+    keys.append(key())
+    photo.rename(photo.with_name("C_renamed.jpg"))
+    keys.append(key())
+    assert len(set(keys)) == len(keys)
+
+
+def test_the_rest_of_the_person_can_be_kept(command: Sync, walkers: Path) -> None:
+    assert command("--keep-person").exit_code == 0
+    store = SyncStore(newest_store(Path("work/sync")))
+    assert max(store.moved(index)[1] for index in range(18)) < 10 < min(store.moved(index)[0] for index in range(18))
+    parsing = read_annotation(walkers, photos_of(walkers)[0]).resize(64, 32).parsing
+    group = store.group(0)
+    np.testing.assert_array_equal(group[:, :2], group[:1, :2].repeat(5, 0))
+    assert not np.isin(parsing[:2], CLOTHING_REGIONS).any()
+
+
+def test_a_bank_deals_each_photo_its_own_templates(command: Sync) -> None:
+    assert command("--bank", "9", "--versions", "3").exit_code == 0
+    store = SyncStore(newest_store(Path("work/sync")))
+    hands = {tuple(store.templates(index)) for index in range(18)}
+    assert len(hands) > 10
+    result = command("--bank", "3")
+    assert (result.exit_code, "3 templates are too few for S=4" in result.output) == (2, True)
+
+
+def test_photos_that_cannot_be_read_are_listed_and_left_out(command: Sync, walkers: Path) -> None:
+    torn, empty = photos_of(walkers)[2], photos_of(walkers)[9]
+    torn.write_bytes(torn.read_bytes()[:300])
+    empty.write_bytes(b"")
+    result = command()
+    assert result.exit_code == 0, result.output
+    assert "2 photos could not be read" in result.output
+    store = SyncStore(newest_store(Path("work/sync")))
+    assert len(store) == 16
+    failures = store.manifest["failures"]
+    assert [walkers / failure["path"] for failure in failures] == [torn, empty]
+    assert "empty" in failures[1]["reason"]
+    sources = {walkers / store.source(index) for index in range(16)}
+    assert sources == set(photos_of(walkers)) - {torn, empty}
+    assert "complete already" in command().output
+
+
+def test_a_photo_without_a_person_is_kept_with_copies(command: Sync, walkers: Path) -> None:
+    photo = photos_of(walkers)[5]
+    for file in (walkers / FOLDER / photo.relative_to(walkers).parent).glob(f"{photo.name}*"):
+        file.unlink()
+    result = command()
+    assert result.exit_code == 0, result.output
+    assert "in 1 photos no person was found" in result.output
+    store = SyncStore(newest_store(Path("work/sync")))
+    assert [store.redrawn(index) for index in range(18)] == [index != 5 for index in range(18)]
+    np.testing.assert_array_equal(store.group(5), store.group(5)[:1].repeat(5, 0))
+    assert np.isnan(store.moved(5)).all()
+    assert store.manifest["redrawn"] == 17
+    assert [walkers / path for path in store.manifest["without_person"]] == [photo]
+
+
+def test_annotations_that_people_have_serve_in_place_of_the_data_sets_own(command: Sync, walkers: Path) -> None:
+    rows = ["name:keypoints_y:keypoints_x"]
+    for photo in photos_of(walkers)[1:]:
+        annotation = read_annotation(walkers, photo)
+        png = Path("parsings", photo.relative_to(walkers)).with_suffix(".png")
+        png.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(annotation.parsing).save(png)
+        x, y = (np.nan_to_num(axis, nan=-1).astype(int).tolist() for axis in annotation.joints.T)
+        rows.append(f"{photo.relative_to(walkers).as_posix()}: {y}: {x}")
+    Path("keypoints.csv").write_text("\n".join(rows))
+    shutil.rmtree(walkers / FOLDER)
+    result = command("--parsing", "parsings", "--labels", "pise", "--keypoints", "keypoints.csv")
+    assert result.exit_code == 0, result.output
+    assert "17 photos redrawn" in result.output
+    assert not SyncStore(newest_store(Path("work/sync"))).redrawn(0)
+
+
+def test_no_usable_photo_at_all_is_fatal(walkers: Path) -> None:
+    class Blind(Inverter):
+        def paint(self, sketch: Sequence[Photo]) -> Redrawn:
+            seen = super().paint(sketch)
+            return dataclasses.replace(seen, found=np.zeros(len(sketch), np.bool_))
+
+    with pytest.raises(InputError, match="in none of the 18 photos"):
+        sync.run(sync.plan("walkers", walkers, photos_of(walkers), Blind(), Path("work/sync")))
+    for photo in photos_of(walkers):
+        photo.write_bytes(b"")
+    job = sync.plan("walkers", walkers, photos_of(walkers), Inverter(), Path("work/sync"))
+    with pytest.raises(InputError, match="none of the 18 photos can be read"):
+        sync.run(job)
+    with pytest.raises(InputError, match="not finished"):
+        SyncStore(job.folder)
+
+
+def test_the_next_batch_is_sketched_and_the_last_one_written_while_one_is_painted(
+    walkers: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker, "_BATCH", 6)
+    first = photos_of(walkers)[0]
+    sketched, written = threading.Semaphore(0), threading.Semaphore(0)
+    write = worker._write
+
+    def note(*batch: Any) -> None:
+        write(*batch)
+        written.release()
+
+    monkeypatch.setattr(worker, "_write", note)
+
+    class Patient(Inverter):
+        def sketch(self, photos: Sequence[Photo]) -> Sequence[Photo]:
+            if photos[0][0] != first:
+                sketched.release()
+            return photos
+
+        def paint(self, sketch: Sequence[Photo]) -> Redrawn:
+            redrawn = super().paint(sketch)
+            assert self.calls == 3 or sketched.acquire(timeout=60)  # of the next batch
+            assert self.calls == 1 or written.acquire(timeout=60)  # of the last one
+            return redrawn
+
+    manifest, _ = sync.run(sync.plan("walkers", walkers, photos_of(walkers), Patient(), Path("work/sync")))
+    assert manifest["photos"] == 18
+    group = SyncStore(newest_store(Path("work/sync"))).group(17)
+    np.testing.assert_array_equal(group[1:], (255 - group[:1]).repeat(2, 0))
+
+
+def test_a_shard_that_failed_gets_a_second_chance(walkers: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sync, "SHARD", 8)
+    painter = Inverter(failing=(2,))
+    manifest, made = sync.run(sync.plan("walkers", walkers, photos_of(walkers), painter, Path("work/sync")))
+    assert (made, manifest["photos"], painter.calls) == (3, 18, 4)
+    store = SyncStore(newest_store(Path("work/sync")))
+    group = store.group(12)
+    np.testing.assert_array_equal(group[1:], (255 - group[:1]).repeat(2, 0))
+
+
+def test_a_shard_that_fails_twice_stops_the_run_and_the_others_stay(
+    walkers: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sync, "SHARD", 8)
+    job = sync.plan("walkers", walkers, photos_of(walkers), Inverter(failing=(2, 4)), Path("work/sync"))
+    with pytest.raises(RunError, match=r"1 of 3 shards failed, shard-00001\.h5 with: MemoryError: no more of it"):
+        sync.run(job)
+    assert sorted(path.name for path in job.folder.glob("*.h5")) == ["shard-00000.h5", "shard-00002.h5"]
+    again = sync.plan("walkers", walkers, photos_of(walkers), Inverter(), Path("work/sync"))
+    assert sync.run(again)[1] == 1
+
+
+def test_an_interrupt_says_what_is_whole(walkers: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sync, "SHARD", 8)
+
+    class Stopped(Inverter):
+        def paint(self, sketch: Sequence[Photo]) -> Redrawn:
+            if self.calls == 2:
+                raise KeyboardInterrupt
+            return super().paint(sketch)
+
+    with pytest.raises(KeyboardInterrupt, match="2 of 3 shards are whole; repeat"):
+        sync.run(sync.plan("walkers", walkers, photos_of(walkers), Stopped(), Path("work/sync")))
+    assert not list(Path("work/sync").rglob("*.part"))
+
+
+def test_a_photo_that_changes_under_the_run_stops_it(walkers: Path) -> None:
+    job = sync.plan("walkers", walkers, photos_of(walkers), Inverter(), Path("work/sync"))
+    photos_of(walkers)[7].write_bytes(photos_of(walkers)[8].read_bytes())
+    with pytest.raises(RunError, match="changed"):
+        sync.run(job)
+
+
+def test_two_runs_on_one_folder_exclude_each_other(walkers: Path) -> None:
+    job = sync.plan("walkers", walkers, photos_of(walkers), Inverter(), Path("work/sync"))
+
+    class Second(Inverter):
+        def prepare(self, folder: Path, photos: Sequence[Path]) -> None:
+            with pytest.raises(RunError, match="another sync is at work"):
+                sync.run(job)
+
+    manifest, made = sync.run(dataclasses.replace(job, painter=Second()))
+    assert (made, manifest["photos"]) == (1, 18)
+    assert sync.run(job)[1] == 0
+
+
+def test_a_disk_too_small_is_told_before_the_work(walkers: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    usage = shutil.disk_usage(".")._replace(free=1000)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage)
+    painter = Inverter()
+    with pytest.raises(RunError, match=r"the shards need 0\.0 GB, but 0\.0 GB are free"):
+        sync.run(sync.plan("walkers", walkers, photos_of(walkers), painter, Path("work/sync")))
+    assert painter.calls == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--data-root", "nowhere"), "nowhere is not a folder"),
+        (("--weights", "absent.pth"), "absent.pth: no such file"),
+        (("--size", "60x30"), "60x30: both sides must be multiples of 16"),
+        (("--size", "big"), "'big' is no size"),
+        (("--canvas", "100x100"), "multiples of 16"),
+        (("--templates", "absent"), "absent: no such folder"),
+        (("--regions", "3,9"), "--regions 3,9: give labels"),
+        (("--regions", "0"), "3 upper clothes"),
+        (("--device", "abacus"), "'abacus' is unknown"),
+        (("--device", "cuda:99"), "GPUs"),
+        (("--versions", "19"), "19 templates are wanted"),
+    ],
+)
+def test_bad_options_end_in_one_line(command: Sync, options: tuple[str, ...], words: str) -> None:
+    result = command(*options)
+    assert result.exit_code == 2, result.output
+    assert words in result.output
+    assert "Traceback" not in result.output
+    if "Usage" not in result.output:
+        assert [line.startswith("error: ") for line in result.output.splitlines()].count(True) == 1
+
+
+def test_weights_of_the_other_kind_are_refused_at_once(command: Sync, tmp_path: Path) -> None:
+    save_generator(Generator(4, POSE_TRANSFER), tmp_path / "pose.safetensors")
+    result = command("--weights", str(tmp_path / "pose.safetensors"))
+    assert (result.exit_code, result.output.count("\n")) == (2, 1)
+    assert "pose.safetensors: weights of the pose-transfer kind" in result.output
+
+
+def test_other_data_sets_need_weights(walkers: Path) -> None:
+    result = CliRunner().invoke(main, ["sync", "--dataset", "prcc", "--data-root", str(walkers)])
+    assert (result.exit_code, result.output.count("\n")) == (2, 1)
+    assert "as WEIGHTS" in result.output
+
+
+def test_templates_are_those_the_sync_takes(command: Sync) -> None:
+    result = command(name="templates")
+    assert result.exit_code == 0, result.output
+    shown = result.output.splitlines()
+    sheet = Path(shown[-1].removeprefix("contact sheet: "))
+    assert sheet.is_file()
+    with pytest.raises(InputError, match="no finished sync"):
+        newest_store(Path("work/sync"))
+    saved = (sheet.parent / "templates.npz").read_bytes()
+    command()
+    assert newest_store(Path("work/sync")) == sheet.parent
+    assert (sheet.parent / "templates.npz").read_bytes() == saved
+    assert len(shown) == 5
+
+
+def test_verify_names_what_is_damaged(command: Sync, walkers: Path) -> None:
+    command()
+    folder = newest_store(Path("work/sync"))
+    run = CliRunner()
+    assert run.invoke(main, ["verify"]).output == f"{folder}: all shards are whole\n"
+    photo = photos_of(walkers)[0]
+    kept = photo.read_bytes()
+    photo.write_bytes(kept + b"\0")
+    result = run.invoke(main, ["verify", str(folder)])
+    assert (result.exit_code, str(photo) in result.output, "changed" in result.output) == (2, True, True)
+    assert run.invoke(main, ["verify", str(folder), "--no-photos"]).exit_code == 0
+    photo.write_bytes(kept)
+    torn = bytearray((folder / "shard-00001.h5").read_bytes())
+    torn[len(torn) // 2] ^= 1
+    (folder / "shard-00001.h5").write_bytes(torn)
+    result = run.invoke(main, ["verify"])
+    assert result.exit_code == 2
+    assert "shard-00001.h5: this shard is damaged" in result.output
+    assert "1 of its shards" in result.output
+
+
+def test_the_manifest_is_plain_json(command: Sync) -> None:
+    command()
+    manifest = json.loads((newest_store(Path("work/sync")) / "manifest.json").read_text())
+    wanted = {"format", "key", "dataset", "root", "photos", "versions", "size", "finished", "failures", "recipe"}
+    assert wanted <= set(manifest)
+    assert manifest["recipe"]["canvas"] == [64, 32, None]

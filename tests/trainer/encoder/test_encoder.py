@@ -1,0 +1,152 @@
+from __future__ import annotations
+
+import urllib.error
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import torchvision
+from safetensors.torch import save_file
+
+from data.runtime.errors import InputError
+from trainer.encoder.encoder import calibrate, make_encoder
+
+SIZE = (32, 16)
+
+
+def test_features_are_of_unit_length_and_float32() -> None:
+    encoder, line = make_encoder("small", "none", 1, SIZE)
+    with torch.autocast("cpu", torch.bfloat16):
+        features = encoder(torch.randn(4, 3, *SIZE))
+    assert features.dtype == torch.float32
+    assert features.shape == (4, encoder.width) == (4, 128)
+    assert torch.allclose(features.norm(dim=1), torch.ones(4), atol=1e-5)
+    assert "random weights" in line
+
+
+def test_last_stride_sets_the_last_map() -> None:
+    shapes = []
+    for stride in (1, 2):
+        encoder, _ = make_encoder("resnet18", "none", stride, (64, 32))
+        encoder.body.get_submodule("layer4").register_forward_hook(lambda _m, _i, out: shapes.append(out.shape[2:]))
+        encoder.eval()(torch.zeros(1, 3, 64, 32))
+    assert shapes == [(4, 2), (2, 1)]
+
+
+def test_resnet50_strides_as_the_paper() -> None:
+    with torch.device("meta"):
+        body = torchvision.models.resnet50()
+    from trainer.encoder.encoder import _set_last_stride
+
+    _set_last_stride(body, 1)
+    strided = [name for name, m in body.named_modules() if isinstance(m, torch.nn.Conv2d) and m.stride == (2, 2)]
+    assert strided == ["conv1", "layer2.0.conv2", "layer2.0.downsample.0", "layer3.0.conv2", "layer3.0.downsample.0"]
+
+
+def test_the_neck_has_no_trained_shift() -> None:
+    encoder, _ = make_encoder("small", "none", 1, SIZE)
+    trained = [name for name, p in encoder.named_parameters() if p.requires_grad]
+    assert "neck.weight" in trained
+    assert "neck.bias" not in trained
+
+
+@pytest.mark.parametrize("kind", ["pth", "wrapped", "safetensors"])
+def test_weights_from_a_file(tmp_path: Path, kind: str) -> None:
+    theirs = torchvision.models.resnet18()
+    state = theirs.state_dict()
+    path = tmp_path / ("weights.safetensors" if kind == "safetensors" else "weights.pth")
+    if kind == "safetensors":
+        save_file(state, path)
+    elif kind == "pth":
+        torch.save(state, path)
+    else:
+        torch.save({"epoch": 3, "state_dict": {"module." + key: value for key, value in state.items()}}, path)
+    encoder, line = make_encoder("resnet18", str(path), 2, SIZE)
+    theirs.fc = torch.nn.Identity()
+    images = torch.randn(2, 3, *SIZE)
+    assert torch.equal(encoder.body.eval()(images), theirs.eval()(images))
+    assert str(path) in line
+
+
+def test_keys_that_do_not_fit_are_named(tmp_path: Path) -> None:
+    state = torchvision.models.resnet18().state_dict()
+    path = tmp_path / "weights.pth"
+    wanted = {
+        "conv1.weight are missing": {k: v for k, v in state.items() if k != "conv1.weight"},
+        "extra.weight are not of this": {**state, "extra.weight": torch.zeros(1)},
+        "conv1.weight have another shape": {**state, "conv1.weight": torch.zeros(64, 3, 3, 3)},
+    }
+    for said, content in wanted.items():
+        torch.save(content, path)
+        with pytest.raises(InputError, match=said):
+            make_encoder("resnet18", str(path), 1, SIZE)
+
+
+def test_files_that_are_no_weights_are_refused(tmp_path: Path) -> None:
+    contents: list[Any] = [b"", b"not a checkpoint", b"PK\x03\x04 torn"]
+    for content in contents:
+        for name in ("weights.pth", "weights.safetensors"):
+            (tmp_path / name).write_bytes(content)
+            with pytest.raises(InputError, match=name):
+                make_encoder("small", str(tmp_path / name), 1, SIZE)
+    with pytest.raises(InputError, match="no such file"):
+        make_encoder("small", str(tmp_path / "missing.pth"), 1, SIZE)
+
+
+def test_code_in_a_file_is_not_run(tmp_path: Path) -> None:
+    class Trap:
+        def __reduce__(self) -> tuple[Any, ...]:
+            return Path.touch, (tmp_path / "sprung",)
+
+    torch.save({"state_dict": Trap()}, tmp_path / "weights.pth")
+    with pytest.raises(InputError, match="more than tensors"):
+        make_encoder("small", str(tmp_path / "weights.pth"), 1, SIZE)
+    assert not (tmp_path / "sprung").exists()
+
+
+def test_without_a_network_the_file_to_bring_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_args: Any, **_kwargs: Any) -> None:
+        raise urllib.error.URLError("no network")
+
+    monkeypatch.setattr(torch.hub, "download_url_to_file", refuse)
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    with pytest.raises(
+        InputError, match=r"bring https://.*resnet18-f37072fd\.pth to .*checkpoints/resnet18-f37072fd\.pth"
+    ):
+        make_encoder("resnet18", "imagenet", 1, SIZE)
+
+
+def test_unknown_names() -> None:
+    with pytest.raises(InputError, match="small, resnet18"):
+        make_encoder("resnet51", "none", 1, SIZE)
+    with pytest.raises(InputError, match="no ImageNet weights"):
+        make_encoder("small", "imagenet", 1, SIZE)
+
+
+@pytest.mark.parametrize(("name", "width"), [("timm:resnet10t", 512), ("timm:vit_tiny_patch16_224", 192)])
+def test_a_timm_model_tells_its_width(name: str, width: int) -> None:
+    pytest.importorskip("timm")
+    encoder, _ = make_encoder(name, "none", 1, (64, 32))
+    assert encoder.width == width
+    assert encoder.eval()(torch.zeros(2, 3, 64, 32)).shape == (2, width)
+
+
+def test_an_unknown_timm_model_names_near_ones() -> None:
+    pytest.importorskip("timm")
+    with pytest.raises(InputError, match="resnet50"):
+        make_encoder("timm:resnet5O", "none", 1, SIZE)
+
+
+def test_calibration_gives_the_mean_statistics() -> None:
+    torch.manual_seed(0)
+    encoder, _ = make_encoder("small", "none", 1, SIZE)
+    batches = [torch.randn(8, 3, *SIZE) for _ in range(3)]
+    calibrate(encoder, batches)
+    stem = encoder.body.get_submodule("0.0")
+    norm = encoder.body.get_submodule("0.1")
+    with torch.no_grad():
+        means = torch.stack([stem(batch).mean((0, 2, 3)) for batch in batches])
+    assert isinstance(norm, torch.nn.BatchNorm2d)
+    torch.testing.assert_close(norm.running_mean, means.mean(0), atol=1e-5, rtol=1e-5)
+    assert norm.momentum == 0.1

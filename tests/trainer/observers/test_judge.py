@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from data import open_benchmark
+from data.shards import SyncStore
+from trainer.config import Config
+from trainer.encoder.encoder import make_encoder
+from trainer.observers.judge import Judge, label_quality, people_of
+from trainer.observers.logs import epoch_line, sheet
+
+
+def test_quality_by_hand() -> None:
+    people = np.array([0, 0, 0, 1, 1, 2])
+    assert label_quality(people, people) == pytest.approx({"ARI": 1, "NMI": 1, "purity": 1})
+    assert label_quality(np.zeros(6, np.int64), people) == pytest.approx({"ARI": 0, "NMI": 0, "purity": 0.5})
+    mixed = label_quality(np.array([0, 0, 1, 1, 1, -1]), people)
+    assert mixed["purity"] == pytest.approx(0.8)  # 2 of 2 and 2 of 3; the outlier counts nowhere.
+    assert mixed["ARI"] == pytest.approx((2 - 4 * 4 / 10) / (4 - 4 * 4 / 10))  # Hubert and Arabie 1985: pairs
+    assert label_quality(np.full(6, -1), people) == {"ARI": 0, "NMI": 0, "purity": 0}
+
+
+def test_people_are_those_of_the_folders(store: SyncStore, tmp_path: Path) -> None:
+    benchmark = open_benchmark("walkers", store.manifest["root"])
+    people = people_of(benchmark, store)
+    assert people is not None
+    assert people.tolist() == [person for person in range(6) for _ in range(6)]
+    next((tmp_path / "dataset" / "rgb" / "train" / "001").iterdir()).unlink()
+    assert people_of(open_benchmark("walkers", store.manifest["root"]), store) is None
+
+
+def test_validation_looks_at_no_test_photo(store: SyncStore, tiny: Callable[..., Config], tmp_path: Path) -> None:
+    benchmark = open_benchmark("walkers", store.manifest["root"])
+    for photo in (tmp_path / "dataset" / "rgb" / "test").rglob("*.jpg"):
+        photo.write_bytes(b"")
+    encoder, _ = make_encoder("small", "none", 1, (32, 16))
+    judge = Judge(benchmark, np.zeros(36, np.int64), tiny(), torch.device("cpu"))
+    figures = judge.validate(encoder)
+    assert figures["score"] == figures["validation clothing-change single-shot mAP"] or (
+        figures["score"] == figures["validation clothing-change multi-shot mAP"]
+    )
+    assert 0 < figures["score"] <= 100
+
+
+def test_sheet_is_a_row_a_cluster(store: SyncStore) -> None:
+    labels = np.full(36, -1)
+    labels[[3, 8]], labels[[20, 21, 22, 23, 24]] = 0, 1
+    picture = sheet(store, labels)
+    height, width = store.size
+    across = (1 + store.versions) * width
+    assert picture.shape == (2 * height, 4 * across, 3)
+    assert np.array_equal(picture[:height, across : across + width], store.group(8)[0])
+    assert np.array_equal(picture[height:, 3 * across + width : 3 * across + 2 * width], store.group(23)[1])
+    assert (picture[:height, 2 * across :] == 255).all()
+
+
+def test_epoch_line_without_labels(tiny: Callable[..., Config]) -> None:
+    names = ("loss", "L_q", "L_s", "eps", "cluster_seconds", "data_seconds", "step_seconds")
+    figures = {"epoch": 1, "clusters": 3, "outliers": 4, "largest": 5, **dict.fromkeys(names, 0.25)}
+    line = epoch_line(figures, tiny())
+    assert "ARI" not in line
+    assert "3 clusters, 4 outliers, largest 5, eps 0.25" in line
+    assert "step 250 ms of which data 250 ms" in line

@@ -1,0 +1,1 @@
+"""Batches: which photos make one, how they are read and augmented."""

@@ -1,0 +1,106 @@
+"""Groups: which photos make the batches of an epoch, and reading them with their redrawn images."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from data.runtime.errors import InputError, RunError
+from data.shards import SyncStore
+
+
+def plan_epoch(
+    labels: np.ndarray, clusters: int, photos: int, iterations: int, random: np.random.Generator
+) -> np.ndarray:
+    """Choose the photos of every batch of an epoch: int64 (iterations, clusters, photos), indices into labels.
+
+    labels: int64 (N,), -1 for photos that are left out, else 0..C-1 with no cluster empty, C ≥ 1. Each batch draws its
+    clusters without repetition, and the photos of a cluster likewise; only where there are too few does each come in
+    full before any is repeated.
+    """
+    members = np.argsort(labels, kind="stable")[np.count_nonzero(labels < 0) :]
+    counts = np.bincount(labels[labels >= 0])
+    orders = random.random((iterations, len(counts))).argsort(axis=1)
+    chosen = orders[:, np.arange(clusters) % len(counts)]
+
+    # Floyd's sampling without replacement, one vectorised round for each photo of a cluster.
+    size = counts[chosen]
+    picks = np.empty((*chosen.shape, photos), dtype=np.int64)
+    for k in range(photos):
+        last = np.maximum(size - photos, 0) + k
+        pick = random.integers(0, np.minimum(last + 1, size))
+        taken = (picks[..., :k] == pick[..., None]).any(axis=-1)
+        picks[..., k] = np.where(taken & (last < size), last, pick)
+    picks = random.permuted(picks, axis=-1)
+    first = counts.cumsum() - counts
+    return members[first[chosen][..., None] + picks]
+
+
+def read_groups(
+    store: SyncStore, batches: np.ndarray | list[np.ndarray], images: int, workers: int = 0, pin: bool = False
+) -> Iterator[Tensor]:
+    """Yield each batch of photo indices (n,) as uint8 (n, images, H, W, 3): the photo, then its redrawn images.
+
+    images takes the first of a group's 1 + S. workers: processes that read ahead; 0 reads in this one. pin: in memory a
+    GPU can fetch from while it computes. Raises RunError where a shard cannot be read any more, with its name, and
+    where a reading process dies, with its own error.
+    """
+    reader = _Reader(store, batches, images)
+    loader: DataLoader[Any] = DataLoader(
+        reader,
+        batch_size=None,
+        num_workers=workers,
+        pin_memory=pin,
+        prefetch_factor=4 if workers else None,
+        worker_init_fn=_ignore_interrupt,
+    )
+    try:
+        for batch in loader:
+            if isinstance(batch, Exception):
+                raise RunError(str(batch))
+            yield batch
+    except (RuntimeError, EOFError, ConnectionError) as error:
+        if isinstance(error, RuntimeError) and not reader_died(error):
+            raise
+        raise RunError(died_line(error)) from error
+
+
+def reader_died(error: RuntimeError) -> bool:
+    """Whether this is torch's word that a reading process died; its signal handler may raise it at any line."""
+    return "DataLoader worker" in str(error)
+
+
+def died_line(error: Exception) -> str:
+    """What to tell the user when a reading process has died."""
+    reason = " ".join(str(error).split()) or "it was killed; is there enough memory?"
+    return f"a process that reads the shards died: {reason} (fewer: --workers)"
+
+
+def _ignore_interrupt(_worker: int) -> None:
+    """Ctrl-C reaches every process of a terminal, but only the one that trains shall act on it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+class _Reader(Dataset[Any]):
+    """One item a batch. A fault is returned, not raised: torch would wrap it in the traceback of its worker."""
+
+    def __init__(self, store: SyncStore, batches: np.ndarray | list[np.ndarray], images: int) -> None:
+        self.store, self.batches, self.images = store, batches, images
+
+    def __len__(self) -> int:
+        return len(self.batches)
+
+    def __getitem__(self, index: int) -> Tensor | Exception:
+        if index >= len(self):
+            raise IndexError(index)
+        try:
+            groups = self.store.groups(self.batches[index])
+        except (InputError, RunError) as error:
+            return error
+        return torch.from_numpy(np.ascontiguousarray(groups[:, : self.images]))

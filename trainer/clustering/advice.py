@@ -1,0 +1,67 @@
+"""Advice for a clustering that found no cluster or one: how far photos are apart, and an eps that would give some."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy import sparse
+from torch import Tensor
+
+from trainer.clustering.dbscan import dbscan
+from trainer.clustering.labels import jaccard_similarity
+
+QUANTILES = (5, 25, 50, 75, 95)
+TRIED = np.arange(1, 20) / 20
+
+
+def advice(features: Tensor | np.ndarray, eps: float, min_samples: int, k1: int, k2: int, search: str = "exact") -> str:
+    """Say in a line what `clustering.pseudo_labels` found with these settings, and which eps would give clusters.
+
+    The distances named are `core_distances`: from such an eps on a photo is a core point. The eps advised is that of
+    0.05, 0.1 ... 0.95 that puts the most photos into clusters other than the largest. Takes the memory of all Jaccard
+    distances below 1.
+
+    Args:
+        features, k1, k2, eps, min_samples, search: see `clustering.pseudo_labels`.
+    """
+    similarity = jaccard_similarity(features, k1, k2, search)
+    found = f"eps {eps:g} gives {_counts(_labels(similarity, eps, min_samples))}"
+    if not similarity.shape[0]:
+        return f"{found}: there are no photos"
+    core = np.percentile(core_distances(similarity, min_samples), QUANTILES)
+    spread = ", ".join(f"{q} % {distance:.2f}" for q, distance in zip(QUANTILES, core, strict=True))
+    labels = [_labels(similarity, tried, min_samples) for tried in TRIED]
+    best = int(np.argmax([_outside_largest(label) for label in labels]))
+    hint = (
+        f"eps {TRIED[best]:g} would give {_counts(labels[best])}"
+        if _outside_largest(labels[best])
+        else "no eps gives two clusters: lower min_samples or k1, or start from pretrained weights"
+    )
+    return f"{found}; {min_samples} photos, itself counted, lie within (quantiles): {spread}; {hint}"
+
+
+def core_distances(similarity: sparse.csr_array, min_samples: int) -> np.ndarray:
+    """Return the Jaccard distance (N,) of each photo to its min_samples-th nearest, itself counted; 1 where none."""
+    row = np.repeat(np.arange(similarity.shape[0]), np.diff(similarity.indptr))
+    nearest = similarity.data[np.lexsort((-similarity.data, row))]
+    far = np.diff(similarity.indptr) < min_samples
+    place = np.minimum(similarity.indptr[:-1] + min_samples - 1, similarity.nnz - 1)
+    return np.where(far, 1, 1 - nearest[place])
+
+
+def _labels(similarity: sparse.csr_array, eps: float, min_samples: int) -> np.ndarray:
+    near = similarity.copy()
+    near.data[np.float32(1) - near.data > np.float32(eps)] = 0
+    near.eliminate_zeros()
+    return dbscan(near, min_samples)
+
+
+def _outside_largest(labels: np.ndarray) -> int:
+    counts = np.bincount(labels[labels >= 0], minlength=1)
+    return int(counts.sum() - counts.max())
+
+
+def _counts(labels: np.ndarray) -> str:
+    clusters = int(labels.max(initial=-1)) + 1
+    return (
+        f"{clusters or 'no'} cluster{'s' * (clusters != 1)} and {(labels < 0).sum()} outliers of {len(labels)} photos"
+    )

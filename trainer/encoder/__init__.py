@@ -1,0 +1,1 @@
+"""The encoder: backbone, neck, weights, and features of whole sets of photos."""

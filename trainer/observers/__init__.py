@@ -1,0 +1,1 @@
+"""Who watches a training and never changes it: logs, boards, and whoever knows the labels."""

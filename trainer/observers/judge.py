@@ -1,0 +1,111 @@
+"""Judge: knows the people's labels and rates pseudo labels and encoders by them, for the record alone.
+
+The loop hands over what it has found and takes nothing back but figures; a data set without labels has no judge.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
+from sklearn.metrics.cluster import contingency_matrix
+from torch import nn
+
+from data.benchmark import Benchmark
+from data.record import ImageRecord
+from data.shards import SyncStore
+from trainer.config import Config
+from trainer.encoder.features import encode_photos
+from trainer.ranking.evaluation import evaluate_benchmark
+
+PREFERRED = ("clothing-change", "standard", "same-clothing")
+
+
+def label_quality(labels: np.ndarray, people: np.ndarray) -> dict[str, float]:
+    """Agreement of pseudo labels, int64 (N,), noise -1 and left out, with who is in the photos, int64 (N,).
+
+    ARI: adjusted Rand index, at most 1, 0 for chance. NMI: normalised mutual information, in [0, 1]. purity: the share
+    of photos that belong to the person most frequent in their cluster, in [0, 1]. Without any cluster all are 0.
+    """
+    kept = labels >= 0
+    if not kept.any():
+        return {"ARI": 0.0, "NMI": 0.0, "purity": 0.0}
+    table = contingency_matrix(people[kept], labels[kept], sparse=True)
+    return {
+        "ARI": float(adjusted_rand_score(people[kept], labels[kept])),
+        "NMI": float(normalized_mutual_info_score(people[kept], labels[kept])),
+        "purity": float(table.max(axis=0).sum() / kept.sum()),
+    }
+
+
+@dataclass(frozen=True)
+class Judge:
+    """Rates by a benchmark's labels; people holds the person of each photo of the store, int64 (N,)."""
+
+    benchmark: Benchmark
+    people: np.ndarray
+    config: Config
+    device: torch.device
+    workers: int = 0
+
+    def clusters(self, labels: np.ndarray) -> dict[str, float]:
+        """ARI, NMI and purity of pseudo labels: see label_quality."""
+        return label_quality(labels, self.people)
+
+    def validate(self, encoder: nn.Module) -> dict[str, float]:
+        """mAP and R1 in each validation protocol, per cent, and `score`, the mAP of the first of PREFERRED there is.
+
+        Nothing where the benchmark has no validation people; never a look at the test.
+        """
+        if not self.benchmark.validation:
+            return {}
+        results = evaluate_benchmark(
+            self.benchmark, Extractor(encoder, self.config, self.device, self.workers), split="validation"
+        )
+        figures = {
+            f"validation {result.protocol.setting} {result.protocol.shots} {metric}": result[metric].value
+            for result in results
+            for metric in ("R1", "mAP")
+        }
+        named = {result.protocol.setting: result for result in results}
+        return figures | {"score": next(named[name]["mAP"].value for name in PREFERRED if name in named)}
+
+
+class Extractor:
+    """Turns records into features for trainer.ranking.evaluation: float32 (n, d) on the CPU.
+
+    flip gives the mean feature of a photo and its mirror image.
+    """
+
+    def __init__(
+        self, encoder: nn.Module, config: Config, device: torch.device, workers: int, flip: bool = False
+    ) -> None:
+        self.encoder, self.config, self.device, self.workers, self.flip = encoder, config, device, workers, flip
+
+    def __call__(self, records: Sequence[ImageRecord]) -> torch.Tensor:
+        """Features of the records' photos, in their order."""
+        config = self.config
+        return encode_photos(
+            self.encoder,
+            [record.path for record in records],
+            (config.height, config.width),
+            self.device,
+            config.precision,
+            config.channels_last,
+            self.workers,
+            self.flip,
+        ).cpu()
+
+
+def people_of(benchmark: Benchmark, store: SyncStore) -> np.ndarray | None:
+    """Who is in each photo of the store, int64 (N,); None where the benchmark does not know all of its photos."""
+    root = Path(benchmark.root).absolute()
+    person = {record.path.absolute().relative_to(root).as_posix(): record.person for record in benchmark.train}
+    names = [person.get(store.source(i)) for i in range(len(store))]
+    if None in names:
+        return None
+    return np.unique(np.array(names, dtype=str), return_inverse=True)[1].astype(np.int64)
