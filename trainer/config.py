@@ -13,12 +13,11 @@ from typing import Any, TypeVar
 import click
 
 from data.runtime.errors import InputError
-from trainer.clustering.labels import SEARCHES
+from trainer import method
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
-SAMPLINGS = ("none", "average", "hardest", "both")
-PRECISIONS = ("float32", "bfloat16")
+SAMPLINGS = tuple(method.UPDATES)
 
 
 def _setting(
@@ -53,11 +52,13 @@ class Config:
     sampling: str = _setting("both", "what steps the memories; both is C_s, none is Cluster Contrast", "C_s", SAMPLINGS)
     versions: int = _setting(4, "redrawn images used of each photo", "S", low=1)
 
-    search: str = _setting("exact", "of neighbours; approximate for 10^6 photos and more", choices=SEARCHES)
-    k1: int = _setting(30, "neighbours of the Jaccard distance", "k1", low=1)
-    k2: int = _setting(6, "neighbours of its query expansion", "k2", low=1)
-    eps: float = _setting(0.4, "radius of DBSCAN in Jaccard distance", "epsilon", low=0.01, high=0.99)
-    min_samples: int = _setting(4, "photos within epsilon that make a core point of DBSCAN", "M", low=1)
+    search: str = _setting("exact", "of neighbours; approximate for 10^6 photos and more", choices=method.SEARCHES)
+    k1: int = _setting(method.K1, "neighbours of the Jaccard distance", "k1", low=1)
+    k2: int = _setting(method.K2, "neighbours of its query expansion", "k2", low=1)
+    eps: float = _setting(method.EPS, "radius of DBSCAN in Jaccard distance", "epsilon", low=0.01, high=0.99)
+    min_samples: int = _setting(
+        method.MIN_SAMPLES, "photos within epsilon that make a core point of DBSCAN", "M", low=1
+    )
     instance_epochs: int = _setting(
         0, "first epochs in which each photo may be its own class, if no cluster is found", low=0
     )
@@ -70,11 +71,11 @@ class Config:
     )
     flip: float = _setting(0.5, "probability of a horizontal flip", low=0.0, high=1.0)
 
-    temperature: float = _setting(0.05, "temperature of the contrastive loss L_q", "tau", low=1e-4)
+    temperature: float = _setting(method.TEMPERATURE, "temperature of the contrastive loss L_q", "tau", low=1e-4)
     momentum: float = _setting(0.3, "share of the old memory kept in a step", "m", low=0.0, high=1.0)
     alpha: float = _setting(0.3, "weight of L_s", "alpha", low=0.0)
     consistency_temperature: float = _setting(
-        0.1, "temperature of the softmax over a feature's numbers in L_s", "T", low=1e-4
+        method.DISTRIBUTION_TEMPERATURE, "temperature of the softmax over a feature's numbers in L_s", "T", low=1e-4
     )
     consistency_from: int = _setting(1, "first epoch with L_s", low=1)
 
@@ -85,7 +86,7 @@ class Config:
     iterations: int = _setting(400, "steps of an epoch, whatever the clustering gives", low=1)
     validate_every: int = _setting(0, "epochs between looks at the validation people, for best.pt; 0 is never", low=0)
 
-    precision: str = _setting("float32", "numbers of the encoder's forward pass", choices=PRECISIONS)
+    precision: str = _setting("float32", "numbers of the encoder's forward pass", choices=method.PRECISIONS)
     channels_last: bool = _setting(True, "memory format of images: channels last, by far the faster one")
     compile: bool = _setting(False, "torch.compile the encoder")
     sync_bn: bool = _setting(False, "batch norm over the images of all processes")

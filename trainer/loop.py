@@ -29,16 +29,11 @@ from trainer.distributed.batch_norm import synchronised
 from trainer.encoder.encoder import Encoder, calibrate, make_encoder
 from trainer.encoder.features import autocast, encode_store, memory_format
 from trainer.losses import self_identity
-from trainer.memory import ClusterMemory, Update
+from trainer.memory import ClusterMemory
+from trainer.method import UPDATES
 from trainer.randomness import Purpose, generator, torch_seed
 from trainer.runs import Run
 
-UPDATES: dict[str, tuple[Update, ...]] = {
-    "none": ("instance",),
-    "average": ("average",),
-    "hardest": ("hardest",),
-    "both": ("average", "hardest"),
-}
 MEASURES = ("loss", "L_q", "L_s", "gradient_norm", "feature_norm")
 
 

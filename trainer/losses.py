@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-DISTRIBUTION_TEMPERATURE = 0.1
+from trainer.method import DISTRIBUTION_TEMPERATURE, TEMPERATURE
 
 
 def distribution(features: Tensor, temperature: float = DISTRIBUTION_TEMPERATURE) -> Tensor:
@@ -18,7 +18,7 @@ def distribution(features: Tensor, temperature: float = DISTRIBUTION_TEMPERATURE
         return torch.softmax(features.float() / temperature, dim=-1)
 
 
-def info_nce(features: Tensor, memory: Tensor, labels: Tensor, temperature: float = 0.05) -> Tensor:
+def info_nce(features: Tensor, memory: Tensor, labels: Tensor, temperature: float = TEMPERATURE) -> Tensor:
     """Mean InfoNCE of features against the entries of a memory (eq. 8 of Zhang et al.), in float32.
 
     The mean over b of -log( exp(f_b . F_y(b) / temperature) / sum_c exp(f_b . F_c / temperature) ).

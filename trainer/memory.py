@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Literal, get_args
+from typing import get_args
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from trainer.losses import distribution, info_nce
-
-Update = Literal["instance", "average", "hardest", "hardest-cosine"]
+from trainer.method import TEMPERATURE, Update
 
 
 class ClusterMemory(nn.Module):
@@ -50,7 +49,7 @@ class ClusterMemory(nn.Module):
         self.update = update
         self.register_buffer("features", functional.normalize(initial.detach().float(), dim=1))
 
-    def loss(self, features: Tensor, labels: Tensor, temperature: float = 0.05) -> Tensor:
+    def loss(self, features: Tensor, labels: Tensor, temperature: float = TEMPERATURE) -> Tensor:
         """Mean InfoNCE of features (B, d), unit length, with labels (B,) int64 in 0..C-1: see `losses.info_nce`."""
         return info_nce(features, self.features, labels, temperature)
 

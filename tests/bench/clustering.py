@@ -22,10 +22,11 @@ from sklearn.cluster import DBSCAN
 from sklearn.metrics import adjusted_rand_score
 from torch import Tensor
 
+from tests.bench.people import people
 from trainer.clustering import approximate, neighbours
 from trainer.clustering import labels as clustering
+from trainer.method import EPS, K1, K2, MIN_SAMPLES
 
-K1, K2, EPS, MIN_SAMPLES = 30, 6, 0.4, 4
 WAYS = ("search", "ours", "approximate", "dense")
 SEEDED = 3000  # photos of the run that loads libraries and compiled code before the clock starts
 
@@ -77,19 +78,6 @@ def main(photos: tuple[int, ...], dimensions: int, repeats: int, ways: tuple[str
             _report(way, [r[way] for r in rounds], rounds)
 
 
-def people(photos: int, dimensions: int, seed: int = 0) -> Tensor:
-    """Draw unit features (photos, dimensions) of people, 26 photos each in 3 outfits, with a falling spectrum."""
-    generator = torch.Generator().manual_seed(seed)
-    spectrum = torch.arange(1, dimensions + 1) ** -0.5
-    count = max(1, photos // 26)
-    person = torch.randint(0, count, (photos,), generator=generator)
-    outfit = 3 * person + torch.randint(0, 3, (photos,), generator=generator)
-    features = torch.randn(photos, dimensions, generator=generator)
-    features += torch.randn(count, dimensions, generator=generator)[person]
-    features += 0.6 * torch.randn(3 * count, dimensions, generator=generator)[outfit]
-    return torch.nn.functional.normalize(features.mul_(spectrum), dim=1)
-
-
 def dense_labels(features: np.ndarray) -> np.ndarray:
     """Label photos the published way: N x N arrays and a loop over photos, then scikit-learn's DBSCAN."""
     size = len(features)
@@ -127,7 +115,7 @@ def bare_search(features: np.ndarray) -> np.ndarray:
 
 def _in_process(way: str, folder: Path, threads: int) -> Measured:
     """Run one way in a fresh process, for its peak memory."""
-    code = f"from trainer import bench_clustering as b; b.measure({way!r}, {str(folder)!r}, {threads})"
+    code = f"from tests.bench import clustering as b; b.measure({way!r}, {str(folder)!r}, {threads})"
     subprocess.run([sys.executable, "-c", code], check=True)
     result = np.load(folder / f"{way}.npz")
     seconds, search, memory = (float(result[name]) for name in ("seconds", "search", "memory"))

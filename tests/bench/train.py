@@ -32,6 +32,7 @@ from trainer.config import PRESETS, Config, make_config
 from trainer.encoder.encoder import Encoder, make_encoder
 from trainer.encoder.features import autocast, memory_format
 from trainer.memory import ClusterMemory
+from trainer.method import UPDATES
 from trainer.randomness import Purpose, generator
 
 CLUSTERS = 64
@@ -238,7 +239,7 @@ def _state(config: Config, labels: np.ndarray, device: torch.device) -> loop.Sta
     optimiser = loop.make_optimiser(encoder, config)
     memories = [
         ClusterMemory(torch.randn(CLUSTERS, encoder.width), config.momentum, update).to(device)
-        for update in loop.UPDATES[config.sampling]
+        for update in UPDATES[config.sampling]
     ]
     return loop.State(encoder, optimiser, labels=labels, memories=memories)
 

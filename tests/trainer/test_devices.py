@@ -15,10 +15,11 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map
 
-from tests.bench.clustering import people
+from tests.bench.people import people
 from trainer.clustering.labels import jaccard_similarity, pseudo_labels
 from trainer.losses import self_identity
-from trainer.memory import ClusterMemory, Update
+from trainer.memory import ClusterMemory
+from trainer.method import Update
 
 GPU = torch.device("cuda:0")
 MOVES = (torch.ops.aten._to_copy.default, torch.ops.aten.copy_.default)

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn import functional
 
-from trainer.memory import ClusterMemory, Update
+from trainer.memory import ClusterMemory
+from trainer.method import Update
 
 VECTORS = Path(__file__).parent / "vectors"
 UPDATES: list[Update] = ["instance", "average", "hardest", "hardest-cosine"]

@@ -13,13 +13,13 @@ from torch import Tensor
 from data.runtime.errors import InputError, RunError
 from trainer.clustering import approximate, jaccard, neighbours
 from trainer.clustering.dbscan import dbscan
+from trainer.method import EPS, K1, K2, MIN_SAMPLES, SEARCHES
 
-SEARCHES = ("exact", "approximate")
 MEMORY = Path("/proc/meminfo")
 
 
 def jaccard_similarity(
-    features: Tensor | np.ndarray, k1: int = 30, k2: int = 6, search: str = "exact"
+    features: Tensor | np.ndarray, k1: int = K1, k2: int = K2, search: str = "exact"
 ) -> sparse.csr_array:
     """Return 1 - the k-reciprocal Jaccard distance (Zhong et al. 2017) of all pairs; what is absent is 0.
 
@@ -41,10 +41,10 @@ def jaccard_similarity(
 
 def pseudo_labels(
     features: Tensor | np.ndarray,
-    eps: float = 0.4,
-    min_samples: int = 4,
-    k1: int = 30,
-    k2: int = 6,
+    eps: float = EPS,
+    min_samples: int = MIN_SAMPLES,
+    k1: int = K1,
+    k2: int = K2,
     search: str = "exact",
 ) -> np.ndarray:
     """Cluster photos by DBSCAN on their Jaccard distance, of which only pairs within eps are ever kept.
@@ -67,7 +67,7 @@ def pseudo_labels(
     return dbscan(_graph(features, k1, k2, search, farthest=eps), min_samples)
 
 
-def memory_needed(photos: int, dimensions: int, k1: int = 30, k2: int = 6) -> int:
+def memory_needed(photos: int, dimensions: int, k1: int = K1, k2: int = K2) -> int:
     """Estimate the bytes that `pseudo_labels` takes above its features, from above for features of ordinary spread."""
     copies = 6 * dimensions  # float32 on exact steps, bfloat16
     similarities = 4 * neighbours.ROWS

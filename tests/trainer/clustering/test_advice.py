@@ -7,7 +7,7 @@ import re
 import numpy as np
 import torch
 
-from tests.bench.clustering import people
+from tests.bench.people import people
 from trainer.clustering.advice import advice, core_distances
 from trainer.clustering.labels import jaccard_similarity, pseudo_labels
 

@@ -10,7 +10,7 @@ import torch
 from sklearn.metrics import adjusted_rand_score
 
 from data.runtime.errors import InputError
-from tests.bench.clustering import people
+from tests.bench.people import people
 from trainer.clustering.approximate import approximate_neighbours
 from trainer.clustering.labels import pseudo_labels
 from trainer.clustering.neighbours import nearest_neighbours, on_exact_steps

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from sklearn.cluster import DBSCAN
 
 from data.runtime.errors import InputError, RunError
-from tests.bench.clustering import people
+from tests.bench.people import people
 from trainer.clustering import jaccard
 from trainer.clustering import labels as clustering
 from trainer.clustering.labels import jaccard_similarity, pseudo_labels
