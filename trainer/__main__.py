@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import os
 from pathlib import Path
 from typing import Any
@@ -26,7 +25,8 @@ from trainer.observers.judge import Extractor, Judge, people_of
 from trainer.observers.logs import Board, RunLog, Silence, TensorBoard, WandB
 from trainer.ranking.draws import load_draws
 from trainer.ranking.draws import save_draws as write_draws
-from trainer.ranking.evaluation import evaluate_benchmark, format_results, read_results, write_results
+from trainer.ranking.evaluation import Measurement, evaluate_benchmark
+from trainer.ranking.results import add_results, format_results
 from trainer.studies.worth import arms, format_worth, measure
 
 
@@ -128,7 +128,6 @@ def train(
 @click.option("--dataset", default=None, help="benchmark to rank in; by default the run's own")
 @click.option("--data-root", type=click.Path(path_type=Path), default=None, help="its folder; by default the run's own")
 @click.option("--split", type=click.Choice(["test", "validation"]), default="test", help="whose people")
-@click.option("--distance", type=click.Choice(["cosine", "euclidean"]), default="cosine", help="distance of features")
 @click.option("--rerank", is_flag=True, help="k-reciprocal re-ranking")
 @click.option("--flip", is_flag=True, help="mean feature of a photo and its mirror image")
 @click.option("--draws", type=click.Path(path_type=Path), default=None, help="file of single-shot galleries to use")
@@ -141,7 +140,6 @@ def evaluate(
     dataset: str | None,
     data_root: Path | None,
     split: str,
-    distance: str,
     rerank: bool,
     flip: bool,
     draws: Path | None,
@@ -165,18 +163,12 @@ def evaluate(
     results = evaluate_benchmark(
         benchmark,
         Extractor(encoder, config, place, _workers(workers, place), flip),
-        split=split,
-        distance=distance,
-        rerank=rerank,
-        flip=flip,
-        trained_on=facts["dataset"],
-        draws=load_draws(draws, benchmark) if draws else None,
-        drawn_by=f"{draws.name}, {hashlib.sha256(draws.read_bytes()).hexdigest()[:8]}" if draws else None,
+        Measurement(
+            split, rerank, flip, trained_on=facts["dataset"], draws=load_draws(draws, benchmark) if draws else None
+        ),
     )
     path = run.folder / "results.json"
-    measured = {result.protocol for result in results}
-    before = read_results(path) if path.exists() else ()
-    write_results(path, [*(result for result in before if result.protocol not in measured), *results])
+    add_results(path, results)
     click.echo(f"run {run.name}, {checkpoint} encoder, after {state['epoch']} of {config.epochs} epochs")
     click.echo(format_results(results))
     click.echo(f"written to {path}")

@@ -20,7 +20,7 @@ from data.record import ImageRecord
 from data.shards import SyncStore
 from trainer.config import Config
 from trainer.encoder.features import encode_photos
-from trainer.ranking.evaluation import evaluate_benchmark
+from trainer.ranking.evaluation import Measurement, evaluate_benchmark
 
 PREFERRED = ("clothing-change", "standard", "same-clothing")
 
@@ -64,7 +64,9 @@ class Judge:
         if not self.benchmark.validation:
             return {}
         results = evaluate_benchmark(
-            self.benchmark, Extractor(encoder, self.config, self.device, self.workers), split="validation"
+            self.benchmark,
+            Extractor(encoder, self.config, self.device, self.workers),
+            Measurement(split="validation"),
         )
         figures = {
             f"validation {result.protocol.setting} {result.protocol.shots} {metric}": result[metric].value

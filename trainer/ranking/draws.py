@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from data.benchmark import Benchmark, Setting
@@ -11,21 +14,30 @@ from data.runtime.errors import InputError
 from data.runtime.files import write_json
 
 Draw = tuple[int, ...]
+"""Positions in a setting's gallery, one of each person."""
+
+
+@dataclass(frozen=True)
+class GivenDraws:
+    """Single-shot galleries that replace our own draws in the settings named; source: the file they are from."""
+
+    galleries: Mapping[str, Sequence[Draw]]
+    source: str
 
 
 def draw_galleries(setting: Setting) -> tuple[Draw, ...]:
     """Return `setting.draws` draws: positions in the gallery, one photo of each person, the people in sorted order.
 
-    Photos are sorted by path before one is drawn, and the generator is used for nothing else: the same photos give the
-    same draws, in whatever order the disk lists them. Settings that share a gallery share the draws.
+    Photos are sorted by path before one is drawn, and the random numbers are used for nothing else: the same photos
+    give the same draws, in whatever order the disk lists them. Settings that share a gallery share the draws.
     """
     photos: dict[str, list[int]] = {}
     for position in sorted(range(len(setting.gallery)), key=lambda i: setting.gallery[i].path.parts):
         photos.setdefault(setting.gallery[position].person, []).append(position)
-    # Of Python's generator only random() is promised to give the same numbers in every version.
-    generator = random.Random(0)
+    # Of what Python's source of random numbers gives, only random() is promised to be the same in every version.
+    source = random.Random(0)
     return tuple(
-        tuple(photos[person][int(generator.random() * len(photos[person]))] for person in sorted(photos))
+        tuple(photos[person][int(source.random() * len(photos[person]))] for person in sorted(photos))
         for _ in range(setting.draws)
     )
 
@@ -40,19 +52,27 @@ def save_draws(path: Path, benchmark: Benchmark) -> None:
     write_json(path, content)
 
 
-def load_draws(path: Path, benchmark: Benchmark) -> dict[str, tuple[Draw, ...]]:
+def load_draws(path: Path, benchmark: Benchmark) -> GivenDraws:
     """Read draws that `save_draws`, or another program, wrote for this benchmark.
 
-    Raises InputError where the file cannot be read, names a photo that is not in the gallery, or a person twice.
+    Returns:
+        The draws by setting; their source is the file's name and the first digits of its SHA-256.
+
+    Raises:
+        InputError: the file cannot be read, names a photo that is not in the gallery, or a person twice.
     """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        written = path.read_bytes()
+        content = json.loads(written)
         draws = {str(name): [[str(photo) for photo in draw] for draw in lists] for name, lists in content.items()}
     except (OSError, ValueError, AttributeError, TypeError) as error:
         raise InputError(
             f"{path}: not a file of single-shot draws ({error}); write one with `eval --save-draws`"
         ) from None
-    return {name: _positions(path, benchmark, name, lists) for name, lists in draws.items()}
+    return GivenDraws(
+        {name: _positions(path, benchmark, name, lists) for name, lists in draws.items()},
+        source=f"{path.name}, {hashlib.sha256(written).hexdigest()[:8]}",
+    )
 
 
 def _positions(path: Path, benchmark: Benchmark, name: str, lists: list[list[str]]) -> tuple[Draw, ...]:

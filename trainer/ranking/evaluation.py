@@ -1,11 +1,9 @@
-"""What an encoder is worth on a benchmark: every setting, in every protocol, each number with its protocol's name."""
+"""Evaluation: what an encoder is worth on a benchmark, in every setting and each of its protocols."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
-from pathlib import Path
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -13,126 +11,78 @@ import torch
 from data.benchmark import Benchmark, Setting
 from data.record import ImageRecord
 from data.runtime.errors import InputError, RunError
-from data.runtime.files import write_json
-from trainer.ranking.draws import Draw, draw_galleries
+from trainer.ranking.draws import Draw, GivenDraws, draw_galleries
 from trainer.ranking.metrics import Labels, Ranking, chance, evaluate_features, rank_blocks
 from trainer.ranking.reranking import reranked_blocks
+from trainer.ranking.results import EvaluationProtocol, Result, Score
 
 Extract = Callable[[Sequence[ImageRecord]], "np.ndarray | torch.Tensor"]
 RANKS = (1, 5, 10, 20)
 
 
 @dataclass(frozen=True)
-class Protocol:
-    """How a number was measured: without all of this it cannot be compared.
+class Measurement:
+    """What is measured of a benchmark and how; results carry all of it in their protocols.
 
-    shots: "single-shot" (the mean over `draws` galleries of one photo a person) or "multi-shot" (all of the gallery;
-    `draws` is 1). split: "test" or "validation". flip: features are means over a photo and its mirror image.
-    trained_on: the dataset of the encoder's photos; another one than `benchmark` makes it a cross-benchmark number.
-    drawn_by: the file that the single-shot galleries were read from; None where they are our own draws.
+    split: whose people, "test" or "validation". rerank: refine the distance by k-reciprocal neighbours. flip: features
+    are means over a photo and its mirror image; for the record, since whoever extracts the features does it.
+    trained_on: the data set of the encoder's photos. draws: single-shot galleries in place of our own draws.
     """
 
-    benchmark: str
-    split: str
-    setting: str
-    shots: str
-    draws: int
-    distance: str = "cosine"
+    split: str = "test"
     rerank: bool = False
     flip: bool = False
     trained_on: str | None = None
-    drawn_by: str | None = None
+    draws: GivenDraws | None = None
 
-    def __str__(self) -> str:
-        """Return the name under which its numbers are printed."""
-        whose = f" of {self.drawn_by}" if self.drawn_by else ""
-        return f"{self.setting}, {self.shots}" + (
-            f" ({self.draws} draws{whose})" if self.shots == "single-shot" else ""
-        )
-
-
-@dataclass(frozen=True)
-class Score:
-    """One number, in per cent, with the protocol that gave it.
-
-    metric: "R1", "R5", "R10", "R20", "mAP" or "mINP". spread: the standard deviation over the draws, None of one alone.
-    chance: what rankings in random order give in expectation, known for R1 and mAP.
-    """
-
-    protocol: Protocol
-    metric: str
-    value: float
-    spread: float | None
-    chance: float | None
-
-
-@dataclass(frozen=True)
-class Result:
-    """The numbers of one protocol. `queries` had a match in the gallery; `left_out` had none and count nowhere.
-
-    Where draws differ in that, both are of the first. `gallery` is the number of photos ranked, before removals.
-    """
-
-    protocol: Protocol
-    scores: tuple[Score, ...]
-    queries: int
-    left_out: int
-    gallery: int
-
-    def __getitem__(self, metric: str) -> Score:
-        """Return the score of a metric, KeyError where it was not measured."""
-        for score in self.scores:
-            if score.metric == metric:
-                return score
-        raise KeyError(metric)
+    def galleries(self, setting: Setting, shots: str) -> tuple[tuple[Draw, ...], str | None]:
+        """Return the galleries to rank, as positions in the setting's own, and the file they are from, if any."""
+        if shots == "multi-shot":
+            return (tuple(range(len(setting.gallery))),), None
+        given = self.draws.galleries.get(setting.name) if self.draws else None
+        if self.draws and given:
+            return tuple(given), self.draws.source
+        return draw_galleries(setting), None
 
 
 def evaluate_benchmark(
-    benchmark: Benchmark,
-    extract: Extract,
-    *,
-    split: str = "test",
-    distance: str = "cosine",
-    rerank: bool = False,
-    flip: bool = False,
-    trained_on: str | None = None,
-    draws: Mapping[str, Sequence[Draw]] | None = None,
-    drawn_by: str | None = None,
+    benchmark: Benchmark, extract: Extract, measurement: Measurement = Measurement()
 ) -> tuple[Result, ...]:
     """Measure every setting of a split in each of its protocols.
 
-    `extract` turns records into features, float32 (n, d); it is called once, with each distinct photo once, and does
-    the flipping that `flip` records. `draws` replaces the single-shot galleries of the settings it names; `drawn_by`
-    says where those are from. Raises InputError for a split without settings, RunError where features are not finite
-    or not one a photo.
+    Args:
+        benchmark: whose settings are ranked.
+        extract: turns records into features, float32 (n, d). Called once, with each distinct photo once; it does the
+            flipping that the measurement records.
+        measurement: what is measured and how.
+
+    Raises:
+        InputError: the benchmark has no settings in this split.
+        RunError: the features are not finite, or not one a photo.
     """
-    settings = {"test": benchmark.settings, "validation": benchmark.validation}[split]
+    settings = {"test": benchmark.settings, "validation": benchmark.validation}[measurement.split]
     if not settings:
-        raise InputError(f"{benchmark.name} has no {split} settings: nothing can be ranked")
+        raise InputError(f"{benchmark.name} has no {measurement.split} settings: nothing can be ranked")
     records = {record.path: record for setting in settings.values() for record in (*setting.query, *setting.gallery)}
     features = _checked(extract(tuple(records.values())), len(records))
     row = {path: number for number, path in enumerate(records)}
     results = []
     for setting in settings.values():
-        query_rows, gallery_rows = ([row[r.path] for r in side] for side in (setting.query, setting.gallery))
+        query, gallery = (features[[row[r.path] for r in side]] for side in (setting.query, setting.gallery))
         for shots in setting.shots:
-            galleries: Sequence[Draw] = (tuple(range(len(setting.gallery))),)
-            given = draws.get(setting.name) if draws and shots == "single-shot" else None
-            if shots == "single-shot":
-                galleries = given or draw_galleries(setting)
-            protocol = Protocol(
-                benchmark.name,
-                split,
-                setting.name,
-                shots,
-                len(galleries),
-                distance,
-                rerank,
-                flip,
-                trained_on,
-                drawn_by if given else None,
+            galleries, source = measurement.galleries(setting, shots)
+            protocol = EvaluationProtocol(
+                benchmark=benchmark.name,
+                split=measurement.split,
+                setting=setting.name,
+                shots=shots,
+                draws=len(galleries),
+                rerank=measurement.rerank,
+                flip=measurement.flip,
+                trained_on=measurement.trained_on,
+                drawn_by=source,
             )
-            results.append(_measure(protocol, setting, galleries, features[query_rows], features[gallery_rows]))
+            results.append(_measure(protocol, setting, galleries, query, gallery))
     return tuple(results)
 
 
@@ -145,85 +95,12 @@ def encode_labels(query: Sequence[ImageRecord], gallery: Sequence[ImageRecord]) 
     return Labels(*(column[0] for column in columns)), Labels(*(column[1] for column in columns))
 
 
-def write_results(path: Path, results: Sequence[Result]) -> None:
-    """Write results.json: a list of numbers, each with its whole protocol. The file is whole or not there."""
-    rows = [
-        {
-            **asdict(result.protocol),
-            "protocol": str(result.protocol),
-            "queries": result.queries,
-            "left_out": result.left_out,
-            "gallery": result.gallery,
-            "metric": score.metric,
-            "unit": "per cent",
-            "value": score.value,
-            "spread": score.spread,
-            "chance": score.chance,
-        }
-        for result in results
-        for score in result.scores
-    ]
-    write_json(path, rows)
-
-
-def read_results(path: Path) -> tuple[Result, ...]:
-    """Read what `write_results` wrote. Raises InputError where the file is missing or something else."""
-    grouped: dict[Protocol, Result] = {}
-    try:
-        for row in json.loads(path.read_text(encoding="utf-8")):
-            protocol = Protocol(**{name: row[name] for name in Protocol.__dataclass_fields__ if name in row})
-            score = Score(protocol, row["metric"], row["value"], row["spread"], row["chance"])
-            empty = Result(protocol, (), row["queries"], row["left_out"], row["gallery"])
-            found = grouped.get(protocol, empty)
-            grouped[protocol] = replace(found, scores=(*found.scores, score))
-    except FileNotFoundError:
-        raise InputError(f"{path}: there is no such file; run `make eval` first") from None
-    except (ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{path}: not a file of results ({error!r}); run `make eval` again") from None
-    return tuple(grouped.values())
-
-
-def format_results(results: Sequence[Result]) -> str:
-    """Return a table for people, a line a protocol, in per cent; spreads are standard deviations over the draws."""
-    return "\n".join(_lines(results))
-
-
-def _lines(results: Sequence[Result]) -> Iterator[str]:
-    metrics = ("R1", "R5", "R10", "mAP", "mINP")
-    last: Protocol | None = None
-    for result in results:
-        title = replace(result.protocol, setting="", shots="", draws=0, drawn_by=None)
-        if title != last:
-            yield from (() if last is None else ("",))
-            yield _title(title)
-            yield (
-                f"{'protocol':<38}" + "".join(f"{name:>13}" for name in metrics) + "  chance R1/mAP   queries  gallery"
-            )
-            last = title
-        r1, mean_ap = result["R1"].chance, result["mAP"].chance
-        left_out = f" ({result.left_out} without a match left out)" if result.left_out else ""
-        yield (
-            f"{result.protocol!s:<38}"
-            + "".join(f"{_number(result[name]):>13}" for name in metrics)
-            + f"    {r1:>4.1f} / {mean_ap:<4.1f} {result.queries:>9} {result.gallery:>8}{left_out}"
-        )
-
-
-def _title(protocol: Protocol) -> str:
-    parts = [f"{protocol.benchmark}, {protocol.split}", f"{protocol.distance} distance"]
-    parts += ["k-reciprocal re-ranking"] if protocol.rerank else []
-    parts += ["flip-averaged"] if protocol.flip else []
-    if protocol.trained_on not in (None, protocol.benchmark):
-        parts.append(f"cross-benchmark: the encoder was trained on {protocol.trained_on}")
-    return "; ".join(parts) + "; per cent"
-
-
-def _number(score: Score) -> str:
-    return f"{score.value:.1f}" + ("" if score.spread is None else f" ± {score.spread:.1f}")
-
-
 def _measure(
-    protocol: Protocol, setting: Setting, galleries: Sequence[Draw], query: torch.Tensor, gallery: torch.Tensor
+    protocol: EvaluationProtocol,
+    setting: Setting,
+    galleries: Sequence[Draw],
+    query: torch.Tensor,
+    gallery: torch.Tensor,
 ) -> Result:
     query_labels, gallery_labels = encode_labels(setting.query, setting.gallery)
     rankings, chances = [], []
@@ -240,23 +117,26 @@ def _measure(
         Score(
             protocol,
             metric,
-            100 * float(np.mean(numbers)),
-            100 * float(np.std(numbers, ddof=1)) if len(numbers) > 1 else None,
-            100 * float(by_chance[metric]) if metric in by_chance else None,
+            value=100 * float(np.mean(numbers)),
+            spread=100 * float(np.std(numbers, ddof=1)) if len(numbers) > 1 else None,
+            chance=100 * float(by_chance[metric]) if metric in by_chance else None,
         )
         for metric, numbers in values.items()
     )
     used = rankings[0].used
-    return Result(protocol, scores, used, len(setting.query) - used, len(galleries[0]))
+    return Result(protocol, scores, queries=used, left_out=len(setting.query) - used, gallery=len(galleries[0]))
 
 
 def _rank(
-    protocol: Protocol, query: torch.Tensor, gallery: torch.Tensor, query_labels: Labels, gallery_labels: Labels
+    protocol: EvaluationProtocol,
+    query: torch.Tensor,
+    gallery: torch.Tensor,
+    query_labels: Labels,
+    gallery_labels: Labels,
 ) -> Ranking:
     if protocol.rerank:
-        blocks = reranked_blocks(query, gallery, distance=protocol.distance)
-        return rank_blocks(blocks, query_labels, gallery_labels, protocol.setting)
-    return evaluate_features(query, gallery, query_labels, gallery_labels, protocol.setting, protocol.distance)
+        return rank_blocks(reranked_blocks(query, gallery), query_labels, gallery_labels, protocol.setting)
+    return evaluate_features(query, gallery, query_labels, gallery_labels, protocol.setting)
 
 
 def _checked(features: np.ndarray | torch.Tensor, number: int) -> torch.Tensor:

@@ -1,6 +1,6 @@
 """Query-gallery ranking: CMC, mAP and mINP in a named setting, by blocks of queries.
 
-Equal distances are resolved against the encoder: photos of other people come before the true matches. So the figures do
+Equal distances are resolved against the encoder: photos of other people come before the true matches. So the numbers do
 not depend on the gallery's order, and an encoder that maps everything to one point scores as badly as it is.
 """
 
@@ -17,9 +17,10 @@ import torch
 from data.benchmark import SETTINGS
 from data.runtime.errors import InputError, RunError
 
-METRICS = ("cosine", "euclidean")
+# Distances in a block of queries, 64 MiB in float32: the memory that ranking takes beside the features.
 _BLOCK_ELEMENTS = 1 << 24
-_CACHED = 4096  # distances that stay in the first cache while all of a query's matches are compared with them
+# Distances that stay in the first cache (16 KiB) while all of a query's matches are compared with them.
+_CACHED = 4096
 
 
 @dataclass(frozen=True)
@@ -56,12 +57,19 @@ class Ranking:
 
 
 def evaluate(distance: np.ndarray | torch.Tensor, query: Labels, gallery: Labels, setting: str) -> Ranking:
-    """Rank a gallery for each query by a float (Q, G) distance, the smaller the nearer.
+    """Rank a gallery for each query by a distance.
 
-    `setting` says which photos of the query's own person are removed from its ranking: "standard" those of the same
-    camera, "clothing-change" those of the same camera or in the same clothes, "same-clothing" those of the same camera
-    or in other clothes. Raises InputError where no query has a match or the setting is unknown, RunError where a
-    distance is not finite, ValueError where shapes do not agree.
+    Args:
+        distance: float (Q, G), the smaller the nearer.
+        query, gallery: the labels of its rows and columns.
+        setting: which photos of the query's own person are removed from its ranking: "standard" removes those of the
+            same camera, "clothing-change" those of the same camera or in the same clothes, "same-clothing" those of
+            the same camera or in other clothes.
+
+    Raises:
+        InputError: no query has a match, or the setting is unknown.
+        RunError: a distance is not finite.
+        ValueError: the shapes do not agree.
     """
     if distance.shape != (len(query), len(gallery)):
         raise ValueError(f"distance is {tuple(distance.shape)}, labels say {(len(query), len(gallery))}")
@@ -75,35 +83,29 @@ def evaluate_features(
     query: Labels,
     gallery: Labels,
     setting: str,
-    metric: str = "cosine",
 ) -> Ranking:
-    """Rank by the distance of features, float (Q, d) and (G, d), without ever holding the (Q, G) matrix.
+    """Rank by the cosine distance of features, without ever holding the (Q, G) matrix.
 
-    See `evaluate` for the rest, and `distance_blocks` for `metric`.
+    Args:
+        query_features, gallery_features: float (Q, d) and (G, d), of any length: as Euclidean distance ranks them once
+            they have unit length.
+        query, gallery, setting: as for `evaluate`, which raises the same errors.
     """
-    return rank_blocks(distance_blocks(query_features, gallery_features, metric), query, gallery, setting)
+    return rank_blocks(distance_blocks(query_features, gallery_features), query, gallery, setting)
 
 
-def distance_blocks(query: torch.Tensor, gallery: torch.Tensor, metric: str = "cosine") -> Iterator[torch.Tensor]:
-    """Yield the distances of float (Q, d) and (G, d) features as (rows, G) blocks, in the order of the queries.
+def distance_blocks(query: torch.Tensor, gallery: torch.Tensor) -> Iterator[torch.Tensor]:
+    """Yield the distances 1 - cos, in [0, 2], of float (Q, d) and (G, d) features as (rows, G) blocks, in order.
 
-    "cosine" is 1 - cos, in [0, 2], whatever the features' length (a feature of zeros has cosine 0 to all); "euclidean"
-    is the length of the difference.
+    A feature of zeros has cosine 0 to all.
     """
-    if metric not in METRICS:
-        raise InputError(f"metric {metric!r} is unknown: choose one of {', '.join(METRICS)}")
-    if metric == "cosine":
-        query, gallery = torch.nn.functional.normalize(query), torch.nn.functional.normalize(gallery)
+    query, gallery = torch.nn.functional.normalize(query), torch.nn.functional.normalize(gallery)
     for block in query.split(_rows(len(gallery))):
-        if metric == "cosine":
-            distance = torch.addmm(block.new_ones(1), block, gallery.T, alpha=-1)
-        else:
-            distance = torch.cdist(block, gallery)
-        yield distance
+        yield torch.addmm(block.new_ones(1), block, gallery.T, alpha=-1)
 
 
 def rank_blocks(blocks: Iterable[torch.Tensor], query: Labels, gallery: Labels, setting: str) -> Ranking:
-    """Rank by distances that come as (rows, G) blocks of consecutive queries; see `evaluate`."""
+    """Rank by distances that come as (rows, G) blocks of consecutive queries; labels and errors as for `evaluate`."""
     same_person = _SamePerson(query, gallery, setting)
     first, ap, inp = np.zeros(len(query), np.int64), np.zeros(len(query)), np.zeros(len(query))
 
@@ -130,7 +132,7 @@ def rank_blocks(blocks: Iterable[torch.Tensor], query: Labels, gallery: Labels, 
 
 
 def chance(query: Labels, gallery: Labels, setting: str) -> tuple[float, float]:
-    """Return the rank-1 and mAP that rankings in random order have in expectation, as fractions.
+    """Return the rank-1 and mAP, as fractions, that rankings in random order have in expectation.
 
     With n photos left in a query's ranking and R matches among them, rank-1 is R / n and the expected average precision
     ((R - 1)(n - H_n) / (n - 1) + H_n) / n, where H_n is the n-th harmonic number. Queries without a match are left out.

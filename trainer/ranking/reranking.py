@@ -9,27 +9,29 @@ import torch
 from trainer.clustering.labels import jaccard_similarity
 from trainer.ranking.metrics import distance_blocks
 
+# The paper's values; its k1 of 20 does not count the photo itself.
+K1, K2, WEIGHT = 21, 6, 0.3
+
 
 def reranked_blocks(
-    query: torch.Tensor,
-    gallery: torch.Tensor,
-    *,
-    k1: int = 21,
-    k2: int = 6,
-    weight: float = 0.3,
-    distance: str = "cosine",
+    query: torch.Tensor, gallery: torch.Tensor, k1: int = K1, k2: int = K2, weight: float = WEIGHT
 ) -> Iterator[torch.Tensor]:
-    """Yield (rows, G) blocks of (1 - weight) Jaccard distance + weight * distance, the paper's eq. 12.
+    """Yield (rows, G) blocks of (1 - weight) Jaccard distance + weight * cosine distance, the paper's eq. 12.
 
-    query, gallery: float (Q, d) and (G, d). Neighbours are sought among all Q + G photos by cosine: k1 of them, the
-    photo itself counted, for its reciprocal set (the paper's 20 and itself) and k2 for the mean of their encodings.
-    They are weighted by exp(-|x - y|^2) of features of unit length, as `trainer.clustering` does; the authors' program
-    divides the distances by their largest first. Most pairs have a Jaccard distance of 1, and only the others are kept.
+    Neighbours are sought among all Q + G photos by cosine, and weighted by exp(-|x - y|^2) of features of unit length,
+    as `trainer.clustering` does; the authors' program divides the distances by their largest first. Most pairs have a
+    Jaccard distance of 1, and only the others are kept.
+
+    Args:
+        query, gallery: features, float (Q, d) and (G, d), of any length.
+        k1: neighbours that make a photo's reciprocal set, the photo itself counted.
+        k2: neighbours over whose encodings the mean is taken, the photo itself counted.
+        weight: in [0, 1], the paper's lambda: the share of the original distance.
     """
     unit = torch.nn.functional.normalize(torch.cat([query, gallery]).float())
     similarity = jaccard_similarity(unit, k1, k2)[: len(query), len(query) :]
     start = 0
-    for block in distance_blocks(query, gallery, distance):
+    for block in distance_blocks(query, gallery):
         near = similarity[start : start + len(block)].tocoo()
         start += len(block)
         block = block.mul_(weight).add_(1 - weight)

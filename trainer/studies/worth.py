@@ -13,7 +13,7 @@ import numpy as np
 from data.runtime.errors import InputError, RunError
 from data.shards import MANIFEST, read_manifest
 from trainer import runs
-from trainer.ranking.evaluation import Protocol, Result, read_results
+from trainer.ranking.results import EvaluationProtocol, Result, read_results
 
 BASELINE = ("--no-c-a", "--no-c-i", "--sampling", "none")
 """Options that leave of the method only its cluster contrast on the photos."""
@@ -59,7 +59,7 @@ def format_worth(measured: Mapping[str, Sequence[Sequence[Result]]], shots: str)
     lines = []
     values: dict[str, list[np.ndarray]] = {}
     chances = np.zeros(len(_COLUMNS))
-    protocols: dict[str, Protocol] = {}
+    protocols: dict[str, EvaluationProtocol] = {}
     for arm, seeds in measured.items():
         columns = []
         for column, (setting, metric) in enumerate(_COLUMNS):

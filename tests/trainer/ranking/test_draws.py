@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import json
 from collections import Counter
 from dataclasses import replace
@@ -52,8 +53,11 @@ def test_draws_are_the_same_in_every_version() -> None:
 
 
 def test_saved_draws_load_as_they_were(tmp_path: Path) -> None:
-    save_draws(tmp_path / "draws.json", BENCHMARK)
-    assert load_draws(tmp_path / "draws.json", BENCHMARK) == {"clothing-change": draw_galleries(SETTING)}
+    path = tmp_path / "draws.json"
+    save_draws(path, BENCHMARK)
+    loaded = load_draws(path, BENCHMARK)
+    assert loaded.galleries == {"clothing-change": draw_galleries(SETTING)}
+    assert loaded.source == f"draws.json, {hashlib.sha256(path.read_bytes()).hexdigest()[:8]}"
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pytest
 
 from data.runtime.errors import InputError
 from data.shards import FORMAT
-from trainer.ranking.evaluation import Protocol, Result, Score
+from trainer.ranking.results import EvaluationProtocol, Result, Score
 from trainer.studies.worth import arms, format_worth
 
 
@@ -16,7 +16,7 @@ def results(change: float, same: float) -> tuple[Result, ...]:
     made = []
     for setting, rank_one in (("clothing-change", change), ("same-clothing", same)):
         for shots, draws, offset in (("single-shot", 10, 0.0), ("multi-shot", 1, 50.0)):
-            protocol = Protocol("walkers", "test", setting, shots, draws)
+            protocol = EvaluationProtocol("walkers", "test", setting, shots, draws)
             scores = (
                 Score(protocol, "R1", rank_one + offset, 1.0, 2.0),
                 Score(protocol, "mAP", rank_one + offset + 5, 1.0, 9.0),
