@@ -17,20 +17,21 @@ help: ## this list
 	@echo "Variables, as in \`make sync DATASET=prcc DATA_ROOT=folder\`:"
 	@awk -F '#: ' '/^#: / {print "  " $$2}' Makefile
 #: DATASET           walkers (built in), prcc, ltcc, ...; by default the one last synced, else walkers
-#: DATA_ROOT         folder the data set was unpacked in; work/datasets/<DATASET> by default
+#: DATA_ROOT         folder the data set was unpacked in; by default work/datasets/<DATASET>
 #: RUN               name of a training run; by default the last one, or a name made from its settings
-#: PRESET            settings to train with: paper or walkers; by default the data set's own
+#: PRESET            settings to train with: paper or walkers; by default the data set's own, else paper
 #: CONFIG            config.json of a run, to train with the same settings again
-#: S                 redrawn versions of each photo: 4 by default
+#: S                 redrawn versions of each photo; by default 4
 #: TEMPLATES         folder of people in the clothes to redraw in; by default chosen from the photos themselves
-#: WEIGHTS           the PISE generator's checkpoint; for walkers one is built in
+#: WEIGHTS           checkpoint of the PISE generator; for walkers one is built in
 #: BACKBONE_WEIGHTS  what the encoder starts from: imagenet, none, or a file
 #: DEVICE            cpu, cuda or cuda:N; by default a GPU if there is one
-#: GPUS              processes of one training, a GPU each (or on a CPU, for a trial)
-#: JOBS              processes that redraw or render; by default a choice that fits the machine
-#: CLUSTER           address of a Dask scheduler that redraws, tcp://host:8786
-#: SEED              seed of everything that is drawn: 0 by default
-#: ARGS              any other option of the command behind a target; ARGS=--help lists them
+#: GPUS              processes of one training, one for each GPU (or on a CPU, for a trial)
+#: JOBS              processes that redraw or render; by default as many as fit the machine
+#: CLUSTER           address of a Dask scheduler whose workers redraw, as in tcp://host:8786
+#: SEED              seed of everything that is drawn at random; by default 0
+#: ARGS              any other options of the command behind a target; ARGS=--help lists them
+#: PYTHON            interpreter that .venv is made with; by default python3
 
 $(VENV)/.installed: setup.cfg pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
@@ -68,7 +69,7 @@ sync: setup ## redraw every training photo in S other outfits, once, into shards
 		$(call option,--seed,SEED) $(ARGS)
 
 .PHONY: preview
-preview: setup ## contact sheets and figures of the shards, as pictures and one page
+preview: setup ## contact sheets and statistics of the shards, as pictures and one page
 	@$(PY) -m pipeline preview $(call option,--dataset,DATASET) $(ARGS)
 
 .PHONY: verify
@@ -94,7 +95,7 @@ pise: setup ## fit a small generator: to rendered walkers, or to DATASET's own u
 
 # The generator's shards come last, since training takes those made or asked for last.
 .PHONY: worth
-worth: setup ## what redrawing is worth on walkers: baseline, generator and ideal redrawing, three seeds each
+worth: setup ## what redrawing is worth on walkers: baseline, generator, ideal redrawing; three seeds each
 	@$(PY) -m data walkers
 	@$(PY) -m pipeline sync --dataset walkers --painter ideal
 	@$(PY) -m pipeline sync --dataset walkers
