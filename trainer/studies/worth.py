@@ -11,14 +11,30 @@ from pathlib import Path
 import numpy as np
 
 from data.runtime.errors import InputError, RunError
+from data.runtime.tables import format_table
 from data.shards import MANIFEST, read_manifest
 from trainer import runs
-from trainer.ranking.results import EvaluationProtocol, Result, read_results
+from trainer.ranking.results import Result, read_results
 
 BASELINE = ("--no-c-a", "--no-c-i", "--sampling", "none")
 """Options that leave of the method only its cluster contrast on the photos."""
 
-_COLUMNS = (("clothing-change", "R1"), ("clothing-change", "mAP"), ("same-clothing", "R1"), ("same-clothing", "mAP"))
+
+@dataclass(frozen=True)
+class Column:
+    """A number of the table: a metric in a setting."""
+
+    setting: str
+    metric: str
+
+    def __str__(self) -> str:
+        """Return its heading."""
+        return f"{self.setting} {self.metric}"
+
+
+COLUMNS = tuple(Column(setting, metric) for setting in ("clothing-change", "same-clothing") for metric in ("R1", "mAP"))
+JUDGED = COLUMNS[0]
+"""The number by which arms are compared with the baseline."""
 
 
 @dataclass(frozen=True)
@@ -30,10 +46,23 @@ class Arm:
     options: tuple[str, ...] = ()
 
 
-def arms(work: Path, keep_person: bool = False) -> list[Arm]:
-    """Baseline, generator and ideal on the newest shards of walkers. InputError where shards are missing.
+@dataclass(frozen=True)
+class Row:
+    """An arm's numbers: of each column the values (seeds,), in per cent."""
 
-    keep_person adds the generator's clothes on the photos' own pixels: shards of `make sync` with --keep-person.
+    arm: str
+    values: Mapping[Column, np.ndarray]
+
+
+def arms(work: Path, keep_person: bool = False) -> list[Arm]:
+    """Return baseline, generator and ideal on the newest shards of walkers.
+
+    Args:
+        work: folder of the stores.
+        keep_person: add the generator's clothes on the photos' own pixels: shards of `make sync` with --keep-person.
+
+    Raises:
+        InputError: shards are missing.
     """
     painted, ideal = _newest(work, "pise"), _newest(work, "ideal")
     kept = [Arm("kept", _newest(work, "pise", keep_person=True))] if keep_person else []
@@ -41,7 +70,17 @@ def arms(work: Path, keep_person: bool = False) -> list[Arm]:
 
 
 def measure(arm: Arm, seed: int, split: str, options: Sequence[str] = ()) -> tuple[Result, ...]:
-    """Train and evaluate one arm with one seed, in processes of their own; what is finished is not done again."""
+    """Train and evaluate one arm with one seed, in processes of their own; what is finished is not trained again.
+
+    Args:
+        arm: what is trained.
+        seed: also part of the run's name.
+        split: whose people are ranked, "test" or "validation"; the results are of these alone.
+        options: more options of `train`.
+
+    Raises:
+        RunError: a command failed; what it said stands above.
+    """
     key = arm.store.name.rpartition("-")[2]
     name = f"worth-{arm.name}-{key}-{seed}"
     settings = [*arm.options, *options, "--seed", str(seed)]
@@ -52,37 +91,36 @@ def measure(arm: Arm, seed: int, split: str, options: Sequence[str] = ()) -> tup
 
 
 def format_worth(measured: Mapping[str, Sequence[Sequence[Result]]], shots: str) -> str:
-    """A table of one protocol's numbers, `measured[arm][seed]`: mean ± standard deviation over the seeds, in per cent.
+    """Lay out one protocol's numbers in per cent: an arm a line, mean ± standard deviation over the seeds.
 
-    Below it each arm's gain in clothing-change R1 over the baseline, the generator's also as a share of the ideal's.
+    Below the table stands each arm's gain in clothing-change R1 over the baseline, and the generator's gain as a share
+    of the ideal's.
+
+    Args:
+        measured: results by arm, then by seed; one of the arms is "baseline".
+        shots: which of the protocols, "single-shot" or "multi-shot".
     """
-    lines = []
-    values: dict[str, list[np.ndarray]] = {}
-    chances = np.zeros(len(_COLUMNS))
-    protocols: dict[str, EvaluationProtocol] = {}
-    for arm, seeds in measured.items():
-        columns = []
-        for column, (setting, metric) in enumerate(_COLUMNS):
-            results = [_protocol(results, setting, shots) for results in seeds]
-            columns.append(np.array([result[metric].value for result in results]))
-            chances[column] = results[0][metric].chance
-            protocols[setting] = results[0].protocol
-        values[arm] = columns
-    lines.append(f"{'; '.join(map(str, protocols.values()))}; {len(seeds)} seeds, per cent")
-    lines.append(f"{'':<12}" + "".join(f"{setting + ' ' + metric:>22}" for setting, metric in _COLUMNS))
-    lines.append(f"{'chance':<12}" + "".join(f"{chance:>22.1f}" for chance in chances))
-    for arm, columns in values.items():
-        lines.append(f"{arm:<12}" + "".join(f"{_mean_and_spread(column):>22}" for column in columns))
-    gains = {arm: float(columns[0].mean() - values["baseline"][0].mean()) for arm, columns in values.items()}
-    lines.append(
-        "clothing-change R1 over the baseline: "
-        + ", ".join(f"{arm} {gain:+.1f}" for arm, gain in gains.items() if arm != "baseline")
-        + (f", a ratio of {gains['generator'] / gains['ideal']:.2f}" if gains["ideal"] > 0 else "")
+    rows = [_row(arm, seeds, shots) for arm, seeds in measured.items()]
+    seeds = next(iter(measured.values()))
+    results = [_result(seeds[0], column.setting, shots) for column in COLUMNS]
+    protocols = dict.fromkeys(str(result.protocol) for result in results)
+    chances = [f"{result[column.metric].chance:.1f}" for result, column in zip(results, COLUMNS, strict=True)]
+    lines = [[row.arm, *(_mean_and_spread(row.values[column]) for column in COLUMNS)] for row in rows]
+    table = format_table(["", *(str(column) for column in COLUMNS)], [["chance", *chances], *lines])
+    return f"{'; '.join(protocols)}; {len(seeds)} seeds, per cent\n{table}\n{_gains(rows)}"
+
+
+def _row(arm: str, seeds: Sequence[Sequence[Result]], shots: str) -> Row:
+    return Row(
+        arm,
+        {
+            column: np.array([_result(results, column.setting, shots)[column.metric].value for results in seeds])
+            for column in COLUMNS
+        },
     )
-    return "\n".join(lines)
 
 
-def _protocol(results: Sequence[Result], setting: str, shots: str) -> Result:
+def _result(results: Sequence[Result], setting: str, shots: str) -> Result:
     return next(result for result in results if result.protocol.setting == setting and result.protocol.shots == shots)
 
 
@@ -90,8 +128,15 @@ def _mean_and_spread(values: np.ndarray) -> str:
     return f"{values.mean():.1f}" + (f" ± {values.std(ddof=1):.1f}" if len(values) > 1 else "")
 
 
+def _gains(rows: Sequence[Row]) -> str:
+    means = {row.arm: float(row.values[JUDGED].mean()) for row in rows}
+    gains = {arm: mean - means["baseline"] for arm, mean in means.items() if arm != "baseline"}
+    line = f"{JUDGED} over the baseline: " + ", ".join(f"{arm} {gain:+.1f}" for arm, gain in gains.items())
+    return line + (f", a ratio of {gains['generator'] / gains['ideal']:.2f}" if gains["ideal"] > 0 else "")
+
+
 def _newest(work: Path, painter: str, keep_person: bool = False) -> Path:
-    """The walkers' finished shards by this painter that were made or asked for last."""
+    """Return the walkers' finished shards by this painter that were made or asked for last."""
     found = []
     for path in work.glob(f"walkers-*/{MANIFEST}"):
         manifest = read_manifest(path.parent)
