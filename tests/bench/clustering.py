@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -22,12 +22,24 @@ from sklearn.cluster import DBSCAN
 from sklearn.metrics import adjusted_rand_score
 from torch import Tensor
 
+from data.runtime.tables import format_table
 from tests.bench.people import people
 from trainer.clustering import approximate, neighbours
 from trainer.clustering import labels as clustering
 from trainer.method import EPS, K1, K2, MIN_SAMPLES
 
 WAYS = ("search", "ours", "approximate", "dense")
+HEADER = (
+    "way",
+    "seconds",
+    "/ search",
+    "after search",
+    "GiB above features",
+    "clusters",
+    "noise",
+    "ARI to ours",
+    "recall",
+)
 SEEDED = 3000  # photos of the run that loads libraries and compiled code before the clock starts
 
 
@@ -68,14 +80,10 @@ def main(photos: tuple[int, ...], dimensions: int, repeats: int, ways: tuple[str
         click.echo(
             f"N = {size:,}, d = {dimensions}, k1 = {K1}, k2 = {K2}, eps = {EPS}, {threads} threads, median of {repeats}"
         )
-        click.echo(
-            "way          seconds  / search  after search  GiB above features  clusters  noise  ARI to ours  recall"
-        )
         with tempfile.TemporaryDirectory() as folder:
             np.save(Path(folder, "features.npy"), people(size, dimensions).numpy())
             rounds = [{way: _in_process(way, Path(folder), threads) for way in ways} for _ in range(repeats)]
-        for way in ways:
-            _report(way, [r[way] for r in rounds], rounds)
+        click.echo(format_table(HEADER, [_row(way, rounds) for way in ways]) + "\n")
 
 
 def dense_labels(features: np.ndarray) -> np.ndarray:
@@ -123,7 +131,7 @@ def _in_process(way: str, folder: Path, threads: int) -> Measured:
 
 
 def measure(way: str, folder: str, threads: int) -> None:
-    """Run one way on features.npy of the folder and write its figures and labels beside it."""
+    """Run one way on features.npy of the folder and write what it took and its labels beside it."""
     torch.set_num_threads(threads)
     features = np.load(Path(folder, "features.npy"))
     ways: dict[str, Callable[[np.ndarray], np.ndarray]] = {
@@ -170,25 +178,25 @@ def _resident() -> int:
     return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
 
 
-def _report(way: str, measured: list[Measured], rounds: list[dict[str, Measured]]) -> None:
-    seconds, first = statistics.median(m.seconds for m in measured), measured[0]
-    ratio = after = agreement = recall = ""
+def _row(way: str, rounds: Sequence[Mapping[str, Measured]]) -> list[str]:
+    """Return a way's line of the table: medians over the rounds, and how near the first one's labels are to ours."""
+    measured = [each[way] for each in rounds]
+    first, ours = measured[0], rounds[0].get("ours")
+    cells = dict.fromkeys(HEADER, "")
+    cells["way"] = way
+    cells["seconds"] = f"{statistics.median(m.seconds for m in measured):.2f}"
+    cells["GiB above features"] = f"{max(m.memory for m in measured):.2f}"
     if "search" in rounds[0]:
-        ratio = (
-            f"{statistics.median(m.seconds / r['search'].seconds for m, r in zip(measured, rounds, strict=True)):.2f}"
-        )
+        cells["/ search"] = f"{statistics.median(r[way].seconds / r['search'].seconds for r in rounds):.2f}"
     if way in ("ours", "approximate"):
-        after = f"{statistics.median(m.seconds - m.search for m in measured):.2f}"
-    if "ours" in rounds[0] and way != "search":
-        ours = rounds[0]["ours"]
-        agreement = f"{adjusted_rand_score(ours.labels, first.labels):.4f}"
-        if way == "approximate":
-            both = np.sort(np.concatenate([first.nearest, ours.nearest], axis=1), axis=1)
-            recall = f"{(both[:, 1:] == both[:, :-1]).sum() / first.nearest.size:.4f}"
-    line = f"{way:11} {seconds:8.2f}  {ratio:>8}  {after:>12}  {max(m.memory for m in measured):18.2f}"
+        cells["after search"] = f"{statistics.median(m.seconds - m.search for m in measured):.2f}"
     if way != "search":
-        line += f"  {first.clusters:8}  {(first.labels < 0).sum():5}  {agreement:>11}  {recall:>6}"
-    click.echo(line.rstrip())
+        cells["clusters"], cells["noise"] = str(first.clusters), str((first.labels < 0).sum())
+        cells["ARI to ours"] = f"{adjusted_rand_score(ours.labels, first.labels):.4f}" if ours else ""
+    if way == "approximate" and ours:
+        both = np.sort(np.concatenate([first.nearest, ours.nearest], axis=1), axis=1)
+        cells["recall"] = f"{(both[:, 1:] == both[:, :-1]).sum() / first.nearest.size:.4f}"
+    return list(cells.values())
 
 
 if __name__ == "__main__":

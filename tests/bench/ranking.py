@@ -1,4 +1,4 @@
-"""How fast a gallery is ranked beside a loop over queries, and in how much memory."""
+"""How fast a gallery is ranked, beside a loop over queries, and in how much memory."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ import click
 import numpy as np
 import torch
 
-from trainer.ranking.metrics import Labels, Ranking, evaluate, evaluate_features
+from data.runtime.tables import format_table
+from trainer.ranking import Labels, Ranking, evaluate, evaluate_features
 
 PEOPLE, CAMERAS, OUTFITS = 3_060, 15, 4
 
@@ -21,27 +22,27 @@ PEOPLE, CAMERAS, OUTFITS = 3_060, 15, 4
 @click.option("--gallery", default=82_161, show_default=True)
 @click.option("--dimension", default=2048, show_default=True, help="numbers in a feature")
 @click.option("--sample", default=256, show_default=True, help="queries that the loop ranks too")
-@click.option("--repeats", default=5, show_default=True, help="times both rank the sample, in turn; medians are told")
+@click.option("--repeats", default=5, show_default=True, help="times both rank the sample, in turn; medians are shown")
 def main(queries: int, gallery: int, dimension: int, sample: int, repeats: int) -> None:
     """Rank random features of random people."""
-    random = np.random.default_rng(0)
-    query_labels, gallery_labels = _labels(random, queries), _labels(random, gallery)
-    click.echo(f"{queries:,} x {gallery:,}, {dimension}-d features, {torch.get_num_threads()} threads")
+    rng = np.random.default_rng(0)
+    query_labels, gallery_labels = _labels(rng, queries), _labels(rng, gallery)
+    click.echo(f"{queries:,} x {gallery:,}, {dimension}-d features, {torch.get_num_threads()} threads\n")
     # Without equal distances, which a sorting loop resolves by chance.
-    distance = random.permuted(np.tile(np.arange(gallery, dtype=np.float32), (sample, 1)), axis=1)
+    distance = rng.permuted(np.tile(np.arange(gallery, dtype=np.float32), (sample, 1)), axis=1)
     _compare(distance, query_labels[:sample], gallery_labels, repeats)
     del distance
 
-    generator = torch.Generator().manual_seed(0)
-    query_features = torch.randn(queries, dimension, generator=generator)
-    gallery_features = torch.randn(gallery, dimension, generator=generator)
+    seeded = torch.Generator().manual_seed(0)
+    query_features = torch.randn(queries, dimension, generator=seeded)
+    gallery_features = torch.randn(gallery, dimension, generator=seeded)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     elapsed, _ = _seconds(
         lambda: evaluate_features(query_features, gallery_features, query_labels, gallery_labels, "clothing-change")
     )
     peak = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
     click.echo(
-        f"the whole from features, distances included: {elapsed:.1f} s; peak memory grew by {peak:,.0f} MiB "
+        f"\nthe whole from features, distances included: {elapsed:.1f} s; peak memory grew by {peak:,.0f} MiB "
         f"(the matrix of distances alone is {queries * gallery * 4 / 2**20:,.0f} MiB)"
     )
 
@@ -58,10 +59,12 @@ def _compare(distance: np.ndarray, query: Labels, gallery: Labels, repeats: int)
     (loop_wall, loop_cpu), (our_wall, our_cpu) = (
         [statistics.median(run[side][clock] for run in times) / len(query) * 1e3 for clock in (0, 1)] for side in (0, 1)
     )
-    click.echo(f"{f'ms a query, of {len(query)}':<28}{'elapsed':>10}{'of CPU':>10}")
-    click.echo(f"{'loop over queries':<28}{loop_wall:>10.2f}{loop_cpu:>10.2f}")
-    click.echo(f"{'trainer.ranking.evaluate':<28}{our_wall:>10.2f}{our_cpu:>10.2f}")
-    click.echo(f"{'ratio':<28}{loop_wall / our_wall:>9.1f}x{loop_cpu / our_cpu:>9.1f}x")
+    rows = [
+        ("loop over queries", f"{loop_wall:.2f}", f"{loop_cpu:.2f}"),
+        ("trainer.ranking.evaluate", f"{our_wall:.2f}", f"{our_cpu:.2f}"),
+        ("ratio", f"{loop_wall / our_wall:.1f}x", f"{loop_cpu / our_cpu:.1f}x"),
+    ]
+    click.echo(format_table((f"ms a query, of {len(query)}", "elapsed", "of CPU"), rows))
 
 
 def rank_in_a_loop(distance: np.ndarray, query: Labels, gallery: Labels) -> Ranking:
@@ -84,8 +87,8 @@ def _check_equal(one: Ranking, other: Ranking) -> None:
     np.testing.assert_allclose((one.mean_ap, one.mean_inp), (other.mean_ap, other.mean_inp), atol=1e-6)
 
 
-def _labels(random: np.random.Generator, number: int) -> Labels:
-    person, camera, outfit = (random.integers(0, most, number) for most in (PEOPLE, CAMERAS, OUTFITS))
+def _labels(rng: np.random.Generator, number: int) -> Labels:
+    person, camera, outfit = (rng.integers(0, most, number) for most in (PEOPLE, CAMERAS, OUTFITS))
     return Labels(person, camera, person * OUTFITS + outfit)
 
 

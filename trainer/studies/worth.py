@@ -54,18 +54,18 @@ class Row:
     values: Mapping[Column, np.ndarray]
 
 
-def arms(work: Path, keep_person: bool = False) -> list[Arm]:
+def arms(stores: Path, keep_person: bool = False) -> list[Arm]:
     """Return baseline, generator and ideal on the newest shards of walkers.
 
     Args:
-        work: folder of the stores.
+        stores: the folder that holds them.
         keep_person: add the generator's clothes on the photos' own pixels: shards of `make sync` with --keep-person.
 
     Raises:
         InputError: shards are missing.
     """
-    painted, ideal = _newest(work, "pise"), _newest(work, "ideal")
-    kept = [Arm("kept", _newest(work, "pise", keep_person=True))] if keep_person else []
+    painted, ideal = _newest(stores, "pise"), _newest(stores, "ideal")
+    kept = [Arm("kept", _newest(stores, "pise", keep_person=True))] if keep_person else []
     return [Arm("baseline", painted, BASELINE), Arm("generator", painted), *kept, Arm("ideal", ideal)]
 
 
@@ -135,17 +135,17 @@ def _gains(rows: Sequence[Row]) -> str:
     return line + (f", a ratio of {gains['generator'] / gains['ideal']:.2f}" if gains["ideal"] > 0 else "")
 
 
-def _newest(work: Path, painter: str, keep_person: bool = False) -> Path:
+def _newest(stores: Path, painter: str, keep_person: bool = False) -> Path:
     """Return the walkers' finished shards by this painter that were made or asked for last."""
     found = []
-    for path in work.glob(f"walkers-*/{MANIFEST}"):
+    for path in stores.glob(f"walkers-*/{MANIFEST}"):
         manifest = read_manifest(path.parent)
         recipe = manifest["recipe"]
         if manifest["finished"] and (recipe["painter"], recipe["keep_person"]) == (painter, keep_person):
             found.append((path.stat().st_mtime, path.parent))
     if not found:
         how = "`make sync DATASET=walkers ARGS=--keep-person`" if keep_person else "`make worth`"
-        raise InputError(f"{work}: no finished shards of walkers redrawn by {painter}: run {how}, which makes them")
+        raise InputError(f"{stores}: no finished shards of walkers redrawn by {painter}: run {how}, which makes them")
     return max(found)[1]
 
 
