@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import importlib
+import json
 import os
 import re
 import shlex
@@ -205,25 +206,23 @@ def test_code_runs(page: Path, workspace: Path) -> None:
             exec(compile(block.text, str(page), "exec"), namespace)
 
 
-def test_the_page_on_shards_names_all_that_is_in_one(workspace: Path) -> None:
-    page = (ROOT / "docs/shards.md").read_text(encoding="utf-8")
-    datasets, attributes = set(), set()
+def test_the_page_on_shards_names_all_that_is_in_a_store(workspace: Path) -> None:
     folder = newest_store(workspace / "work" / "sync", "walkers")
+    datasets: set[str] = set()
     with h5py.File(folder / "shard-00000.h5", "r", locking=False) as shard:
         shard.visititems(lambda name, item: datasets.add(name) if isinstance(item, h5py.Dataset) else None)
         attributes = set(shard.attrs)
-    tables = [
-        {
-            name
-            for row in re.findall(r"^\| (`[^|]*) \|", section, re.MULTILINE)
-            for name in re.findall(r"`([^`]+)`", row)
-        }
-        for section in (
-            page.partition("| dataset |")[2].partition("\n\n")[0],
-            page.partition("| attribute of the file |")[2].partition("\n\n")[0],
-        )
-    ]
-    assert tables == [datasets, attributes]
+    assert first_column("dataset") == datasets
+    assert first_column("attribute of the file") == attributes
+    assert first_column("key") == set(json.loads((folder / "manifest.json").read_text()))
+
+
+def first_column(title: str) -> set[str]:
+    """The names in the first column of the table with this title on the page on shards."""
+    table = (ROOT / "docs/shards.md").read_text(encoding="utf-8").partition(f"| {title} |")[2].partition("\n\n")[0]
+    return {
+        name for row in re.findall(r"^\| (`[^|]*) \|", table, re.MULTILINE) for name in row.strip("`").split("`, `")
+    }
 
 
 def environment() -> dict[str, str]:
