@@ -175,7 +175,7 @@ def _initial(config: Config, store: SyncStore, run: Run, device: torch.device, o
         observer.say(f"{line}: going on from the one before")
     if content is None:
         observer.say(origin)
-        needed = memory_needed(len(store), encoder.width, config.k1, config.k2)
+        needed = memory_needed(len(store), encoder.width, config.k1, config.k2, config.search)
         observer.say(f"clustering {len(store):,} photos takes up to {needed / 2**30:.1f} GiB beside their features")
     else:
         state.restore(content, config, device)

@@ -12,16 +12,18 @@ from trainer.method import DISTRIBUTION_TEMPERATURE, TEMPERATURE
 def distribution(features: Tensor, temperature: float = DISTRIBUTION_TEMPERATURE) -> Tensor:
     """Read each feature as a distribution over its own d numbers: softmax(f / temperature), in float32.
 
-    Shapes: (..., d) to (..., d). A temperature of 1 on features of unit length gives all but equal numbers.
+    Args:
+        features: (..., d); the distributions have the same shape.
+        temperature: above 0; 1 on features of unit length gives numbers that are all but equal.
     """
     with torch.autocast(features.device.type, enabled=False):
         return torch.softmax(features.float() / temperature, dim=-1)
 
 
 def info_nce(features: Tensor, memory: Tensor, labels: Tensor, temperature: float = TEMPERATURE) -> Tensor:
-    """Mean InfoNCE of features against the entries of a memory (eq. 8 of Zhang et al.), in float32.
+    """Return the mean InfoNCE of features against the entries of a memory (eq. 8 of Zhang et al.), in float32.
 
-    The mean over b of -log( exp(f_b . F_y(b) / temperature) / sum_c exp(f_b . F_c / temperature) ).
+    It is the mean over b of -log( exp(f_b . F_y(b) / temperature) / sum_c exp(f_b . F_c / temperature) ).
 
     Args:
         features: (B, d), unit length.
@@ -38,7 +40,7 @@ def info_nce(features: Tensor, memory: Tensor, labels: Tensor, temperature: floa
 
 
 def self_identity(features: Tensor, temperature: float = DISTRIBUTION_TEMPERATURE) -> Tensor:
-    """Divergence among the features of the images of one photo (L_s, eq. 9 of Zhang et al.), in float32.
+    """Return how far the features of the images of one photo diverge (L_s, eq. 9 of Zhang et al.), in float32.
 
     With p = distribution(f), the sum over photos and over ordered pairs (i, j) of the photo's images of KL(p_i || p_j),
     divided by photos x images. For n images the sum over pairs is n sum_i <p_i - mean p, log p_i - mean log p>, where
@@ -46,7 +48,7 @@ def self_identity(features: Tensor, temperature: float = DISTRIBUTION_TEMPERATUR
 
     Args:
         features: (photos, images, d), unit length: each photo with its redrawn versions.
-        temperature: that of the distributions; 1, as printed in the paper, leaves next to no gradient.
+        temperature: of the distributions, above 0; 1, as printed in the paper, leaves next to no gradient.
 
     Returns:
         A scalar, at least 0; exactly 0 for photos without a redrawn version.

@@ -1,4 +1,4 @@
-"""A cluster memory: one vector a cluster, what features are contrasted with."""
+"""A cluster memory: one vector for each cluster, with which features are contrasted."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from trainer.method import TEMPERATURE, Update
 
 
 class ClusterMemory(nn.Module):
-    """One unit vector for each of C clusters, contrasted with by `loss` and moved towards a batch by `step`.
+    """One unit vector for each of C clusters: `loss` contrasts features with them, `step` moves them to a batch.
 
     F <- momentum F + (1 - momentum) f, then unit length (eq. 6 and 7 of Zhang et al.), where for each cluster f is
 
@@ -50,12 +50,23 @@ class ClusterMemory(nn.Module):
         self.register_buffer("features", functional.normalize(initial.detach().float(), dim=1))
 
     def loss(self, features: Tensor, labels: Tensor, temperature: float = TEMPERATURE) -> Tensor:
-        """Mean InfoNCE of features (B, d), unit length, with labels (B,) int64 in 0..C-1: see `losses.info_nce`."""
+        """Contrast features with the memory by InfoNCE (eq. 8), a scalar; no gradient goes to the memory.
+
+        Args:
+            features: (B, d), unit length.
+            labels: (B,) int64, in 0..C-1.
+            temperature: tau, above 0.
+        """
         return info_nce(features, self.features, labels, temperature)
 
     @torch.no_grad()
     def step(self, features: Tensor, labels: Tensor) -> None:
-        """Move each cluster's vector towards the features (B, d), unit length, of labels (B,) int64 in 0..C-1."""
+        """Move the vector of each cluster in the batch towards its features, as `update` says (eq. 6 and 7).
+
+        Args:
+            features: (B, d), unit length.
+            labels: (B,) int64, in 0..C-1.
+        """
         with torch.autocast(features.device.type, enabled=False):
             clusters, grouped, present = _group(features.detach().float(), labels)
             old = self.features[clusters]
@@ -90,7 +101,7 @@ def _group(features: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def _divergence(features: Tensor, memory: Tensor) -> Tensor:
-    """KL(p(features) || p(memory)) over the last dimension."""
+    """Return KL(p(features) || p(memory)) over the last dimension."""
     ours, theirs = distribution(features), distribution(memory)
     return (ours * (ours / theirs).log()).sum(dim=-1)
 

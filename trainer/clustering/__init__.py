@@ -1,4 +1,8 @@
-"""Pseudo labels: k-reciprocal Jaccard distance and DBSCAN, without the dense matrix."""
+"""Pseudo labels: k-reciprocal Jaccard distance and DBSCAN, without the dense matrix.
+
+labels.py is the way in; neighbours.py finds exact neighbours and approximate.py about the same in less time, jaccard.py
+makes the graph of them, dbscan.py (where eps and M act) the clusters, and advice.py says which eps would give some.
+"""
 
 from trainer.clustering.labels import jaccard_similarity, memory_needed, pseudo_labels
 

@@ -10,18 +10,20 @@ from trainer.clustering.dbscan import dbscan
 from trainer.clustering.labels import jaccard_similarity
 
 QUANTILES = (5, 25, 50, 75, 95)
+"""Of the core distances that are named, in per cent."""
 TRIED = np.arange(1, 20) / 20
+"""Each eps of which one is advised: 0.05, 0.10 ... 0.95."""
 
 
 def advice(features: Tensor | np.ndarray, eps: float, min_samples: int, k1: int, k2: int, search: str = "exact") -> str:
     """Say in a line what `clustering.pseudo_labels` found with these settings, and which eps would give clusters.
 
-    The distances named are `core_distances`: from such an eps on a photo is a core point. The eps advised is that of
-    0.05, 0.1 ... 0.95 that puts the most photos into clusters other than the largest. Takes the memory of all Jaccard
-    distances below 1.
+    The distances named are `core_distances`: a photo is a core point from that eps on. The eps advised is the one of
+    `TRIED` that puts the most photos into clusters other than the largest. All Jaccard distances below 1 are held in
+    memory.
 
     Args:
-        features, k1, k2, eps, min_samples, search: see `clustering.pseudo_labels`.
+        features, eps, min_samples, k1, k2, search: as for `clustering.pseudo_labels`.
     """
     similarity = jaccard_similarity(features, k1, k2, search)
     found = f"eps {eps:g} gives {_counts(_labels(similarity, eps, min_samples))}"
@@ -40,7 +42,15 @@ def advice(features: Tensor | np.ndarray, eps: float, min_samples: int, k1: int,
 
 
 def core_distances(similarity: sparse.csr_array, min_samples: int) -> np.ndarray:
-    """Return the Jaccard distance (N,) of each photo to its min_samples-th nearest, itself counted; 1 where none."""
+    """Return the Jaccard distance of each photo to its min_samples-th nearest, itself counted.
+
+    Args:
+        similarity: (N, N), as `clustering.jaccard_similarity` gives it.
+        min_samples: at least 1.
+
+    Returns:
+        (N,), in [0, 1]; 1 where fewer photos are at a distance below 1.
+    """
     row = np.repeat(np.arange(similarity.shape[0]), np.diff(similarity.indptr))
     nearest = similarity.data[np.lexsort((-similarity.data, row))]
     far = np.diff(similarity.indptr) < min_samples

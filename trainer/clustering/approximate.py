@@ -10,8 +10,10 @@ from torch import Tensor
 from data.runtime.errors import InputError
 from trainer.clustering.neighbours import compiled_threads, nearest_neighbours, ranked, search_exactly, similarities
 
-FEWEST = 2048  # up to so many photos are compared in pairs, in no time
-WIDER = 2  # times k neighbours are sought, of which the nearest k are kept: recall grows faster with it than time
+# Up to so many photos are compared in pairs, which takes a moment.
+FEWEST = 2048
+# Times k neighbours are sought and the nearest k kept; found by trying: recall grows faster with it than time does.
+WIDER = 2
 
 
 def approximate_neighbours(features: Tensor, k: int) -> Tensor:

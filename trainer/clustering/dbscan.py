@@ -21,7 +21,7 @@ def dbscan(near: sparse.csr_array, min_samples: int) -> np.ndarray:
         min_samples: at least 1.
 
     Returns:
-        (N,) int64, the clusters 0, 1, ... and -1 for noise.
+        (N,) int64: the clusters 0, 1, ... and -1 for noise.
     """
     size = near.shape[0]
     row = np.repeat(np.arange(size), np.diff(near.indptr))

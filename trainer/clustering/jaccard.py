@@ -12,8 +12,11 @@ from torch import Tensor
 
 from trainer.clustering.neighbours import compiled_threads, similarities
 
-UNIT = 1 << 30  # weights become whole multiples of 1 / UNIT, whose sums do not depend on the order of adding
-BLOCK = 1 << 22  # pairs held at a time while minima are summed
+# Weights become whole multiples of 1 / UNIT, whose sums do not depend on the order in which they are added; rows sum to
+# 1, so that 32 bits hold every sum.
+UNIT = 1 << 30
+# Pairs held at a time while minima are summed: some 128 MiB.
+BLOCK = 1 << 22
 
 
 def graph(features: Tensor, neighbours: np.ndarray, k1: int, k2: int, farthest: float) -> sparse.csr_array:
@@ -67,7 +70,7 @@ def _expanded(reciprocal: sparse.csr_array, half: sparse.csr_array) -> sparse.cs
 
 
 def _weights(features: Tensor, members: sparse.csr_array) -> sparse.csr_array:
-    """Softmax, over the members of each row, of minus the squared distance of features of unit length."""
+    """Take the softmax, over the members of each row, of minus the squared distance of unit features."""
     row = np.repeat(np.arange(len(features)), np.diff(members.indptr))
     pairs = (torch.from_numpy(index.astype(np.int64)).to(features.device) for index in (row, members.indices))
     weight = np.exp(2 * similarities(features, *pairs).cpu().numpy() - 2)
@@ -76,7 +79,7 @@ def _weights(features: Tensor, members: sparse.csr_array) -> sparse.csr_array:
 
 
 def _overlap(weights: sparse.csr_array, farthest: float) -> sparse.csr_array:
-    """Jaccard similarity of all pairs of rows that sum to 1, where their distance is at most `farthest`."""
+    """Return the Jaccard similarity of pairs of rows that sum to 1, of those at most `farthest` apart."""
     size = weights.shape[0]
     weights.data = np.maximum(np.rint(weights.data * UNIT), 1).astype(np.int32)
     by_row, by_column = _arrays(weights), _arrays(weights.tocsc())

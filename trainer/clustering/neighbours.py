@@ -27,12 +27,18 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+# Sums below 2 of multiples of STEP^2 take 53 bits, which is what float64 holds.
 STEP = 2.0**-26
-SPARE = 32  # candidates beyond k: seldom too few for a certificate, and cheap to compare exactly
-GROUP = 16  # similarities that stand for one another in the first pass of the selection
-ROWS = 512  # photos searched at a time
-BLOCK = 1 << 26  # similarities held at a time, at most
-OPERATIONS = 1 << 22  # what a thread must have to do to be worth waking
+# Candidates beyond k, found by trying: seldom too few for a certificate, and cheap to compare exactly.
+SPARE = 32
+# Similarities of which only the largest takes part in the first pass of the selection, found by trying.
+GROUP = 16
+# Photos searched at a time: enough for a fast product, found by trying.
+ROWS = 512
+# Similarities held at a time, at most: 256 MiB in float32.
+BLOCK = 1 << 26
+# Products that a thread must have to add to be worth waking, found by trying: about a millisecond's work.
+OPERATIONS = 1 << 22
 
 
 def on_exact_steps(features: Tensor) -> Tensor:
@@ -41,7 +47,7 @@ def on_exact_steps(features: Tensor) -> Tensor:
 
 
 def similarities(features: Tensor, row: Tensor, column: Tensor) -> Tensor:
-    """Exact dot products of pairs of features.
+    """Return the exact dot products of pairs of features.
 
     Compiled with numba on a CPU: what torch offers gathers all pairs of features first, and takes ten times as long.
 
@@ -67,7 +73,7 @@ def similarities(features: Tensor, row: Tensor, column: Tensor) -> Tensor:
 
 @contextmanager
 def compiled_threads(operations: int) -> Iterator[int]:
-    """Have compiled code run on as many threads as torch does, fewer for little work; gives how many.
+    """Let compiled code run on as many threads as torch does, fewer for little work; yield how many.
 
     Numba and torch may share OpenMP, and numba sets its number of threads: torch's is put back at the end.
     """
@@ -131,7 +137,7 @@ def _formats(features: Tensor, k: int) -> Iterator[_Format]:
 
 
 def _coarse(features: Tensor) -> _Format:
-    """Give the features in bfloat16."""
+    """Return the features in bfloat16, less their mean, and how far off that can be."""
     mean = features.mean(dim=0)
     less = torch.empty_like(features, dtype=torch.bfloat16)
     lengths = torch.empty(4, len(features), device=features.device)

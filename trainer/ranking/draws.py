@@ -19,7 +19,12 @@ Draw = tuple[int, ...]
 
 @dataclass(frozen=True)
 class GivenDraws:
-    """Single-shot galleries that replace our own draws in the settings named; source: the file they are from."""
+    """Single-shot galleries that replace our own draws.
+
+    Attributes:
+        galleries: the draws by name of the setting; settings that are not named keep our own.
+        source: the file they are from, as results name it.
+    """
 
     galleries: Mapping[str, Sequence[Draw]]
     source: str

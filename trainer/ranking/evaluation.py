@@ -24,9 +24,12 @@ RANKS = (1, 5, 10, 20)
 class Measurement:
     """What is measured of a benchmark and how; results carry all of it in their protocols.
 
-    split: whose people, "test" or "validation". rerank: refine the distance by k-reciprocal neighbours. flip: features
-    are means over a photo and its mirror image; for the record, since whoever extracts the features does it.
-    trained_on: the data set of the encoder's photos. draws: single-shot galleries in place of our own draws.
+    Attributes:
+        split: whose people, "test" or "validation".
+        rerank: refine the distance by k-reciprocal neighbours.
+        flip: features are means over a photo and its mirror image; for the record, since whoever extracts them does it.
+        trained_on: the data set of the encoder's photos.
+        draws: single-shot galleries in place of our own draws.
     """
 
     split: str = "test"

@@ -44,10 +44,12 @@ class Labels:
 class Ranking:
     """How well true matches are ranked, all as fractions in [0, 1], means over the queries that have a match.
 
-    cmc: float64 (G,), at k-1 the share of queries with a match among the first k. mean_ap: mean over queries of the
-    mean precision at each match (no interpolation). mean_inp: mean of matches / rank of the last match (mINP of Ye et
-    al., "Deep Learning for Person Re-identification: A Survey and Outlook", TPAMI 2021). used: how many queries had a
-    match; the others are left out.
+    Attributes:
+        cmc: float64 (G,), at k - 1 the share of queries with a match among the first k.
+        mean_ap: mean over queries of the mean precision at each match, without interpolation.
+        mean_inp: mean of matches / rank of the last match (mINP of Ye et al., "Deep Learning for Person
+            Re-identification: A Survey and Outlook", TPAMI 2021).
+        used: how many queries had a match; the others are left out.
     """
 
     cmc: np.ndarray

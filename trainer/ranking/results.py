@@ -21,11 +21,18 @@ SHOWN = ("R1", "R5", "R10", "mAP", "mINP")
 class EvaluationProtocol:
     """How a number was measured: without all of this it cannot be compared.
 
-    shots: "single-shot" (the mean over `draws` galleries of one photo a person) or "multi-shot" (all of the gallery;
-    `draws` is 1). split: "test" or "validation". distance: always "cosine" now; files of earlier versions may hold
-    "euclidean". flip: features are means over a photo and its mirror image. trained_on: the data set of the encoder's
-    photos; one other than `benchmark` makes it a cross-benchmark number. drawn_by: the file that the single-shot
-    galleries were read from; None where they are our own draws.
+    Attributes:
+        benchmark: the data set whose galleries are ranked.
+        split: "test" or "validation".
+        setting: the rule by which photos are removed from a ranking, `data.benchmark.Setting.name`.
+        shots: "single-shot" (the mean over `draws` galleries of one photo a person) or "multi-shot" (all of the
+            gallery).
+        draws: how many galleries were ranked; 1 for multi-shot.
+        distance: always "cosine" now; files of earlier versions may hold "euclidean".
+        rerank: the distance is refined by k-reciprocal neighbours.
+        flip: features are means over a photo and its mirror image.
+        trained_on: the data set of the encoder's photos; if it is not `benchmark`, the number is cross-benchmark.
+        drawn_by: the file that the single-shot galleries were read from; None where they are our own draws.
     """
 
     benchmark: str
@@ -47,7 +54,7 @@ class EvaluationProtocol:
 
     @property
     def title(self) -> str:
-        """What it has in common with the other settings and shots of the same measurement."""
+        """Name what it shares with the other settings and shots of the same measurement."""
         parts = [f"{self.benchmark}, {self.split}", f"{self.distance} distance"]
         parts += ["k-reciprocal re-ranking"] if self.rerank else []
         parts += ["flip-averaged"] if self.flip else []
@@ -60,8 +67,12 @@ class EvaluationProtocol:
 class Score:
     """One number, in per cent, with the protocol that gave it.
 
-    metric: "R1", "R5", "R10", "R20", "mAP" or "mINP". spread: the standard deviation over the draws; None for a single
-    one. chance: what rankings in random order give in expectation, known for R1 and mAP.
+    Attributes:
+        protocol: how it was measured.
+        metric: "R1", "R5", "R10", "R20", "mAP" or "mINP".
+        value: the mean over the draws.
+        spread: the standard deviation over the draws; None for a single one.
+        chance: what rankings in random order give in expectation, known for R1 and mAP.
     """
 
     protocol: EvaluationProtocol
@@ -79,8 +90,14 @@ class Score:
 class Result:
     """The numbers of one protocol.
 
-    queries: how many had a match in the gallery. left_out: how many had none and count nowhere. gallery: the number of
-    photos ranked, before removals. Where the draws differ in these, they are those of the first.
+    Where the draws differ in the counts, they are those of the first.
+
+    Attributes:
+        protocol: how they were measured.
+        scores: one of each metric.
+        queries: how many had a match in the gallery.
+        left_out: how many had none and count nowhere.
+        gallery: photos ranked, before removals.
     """
 
     protocol: EvaluationProtocol

@@ -15,7 +15,7 @@ from data.runtime.errors import InputError, RunError
 from tests.bench.people import people
 from trainer.clustering import jaccard
 from trainer.clustering import labels as clustering
-from trainer.clustering.labels import jaccard_similarity, pseudo_labels
+from trainer.clustering.labels import jaccard_similarity, memory_needed, pseudo_labels
 
 VECTORS = Path(__file__).parent / "vectors"
 
@@ -124,6 +124,11 @@ def test_memory_is_estimated_before_it_is_used(monkeypatch: pytest.MonkeyPatch, 
         pseudo_labels(people(50, 16))
     monkeypatch.setattr(clustering, "MEMORY", tmp_path / "missing")
     assert len(pseudo_labels(people(50, 16))) == 50
+
+
+def test_the_estimate_for_a_million_photos_is_near_what_they_took() -> None:
+    took = 7.6 * 2**30
+    assert took < memory_needed(10**6, 512, search="approximate") < 1.2 * took
 
 
 def test_wrong_input_is_named() -> None:
