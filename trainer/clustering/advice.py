@@ -23,7 +23,12 @@ def advice(features: Tensor | np.ndarray, eps: float, min_samples: int, k1: int,
     memory.
 
     Args:
-        features, eps, min_samples, k1, k2, search: as for `clustering.pseudo_labels`.
+        features: (N, d), unit length, as for `clustering.pseudo_labels`.
+        eps: the radius that was tried.
+        min_samples: photos within it that make a core point.
+        k1: neighbours of the Jaccard distance.
+        k2: neighbours of its query expansion.
+        search: "exact" or "approximate".
     """
     similarity = jaccard_similarity(features, k1, k2, search)
     found = f"eps {eps:g} gives {_counts(_labels(similarity, eps, min_samples))}"

@@ -30,7 +30,8 @@ def graph(features: Tensor, neighbours: np.ndarray, k1: int, k2: int, farthest: 
     Args:
         features: (N, d) float32, as `neighbours.on_exact_steps` gives them.
         neighbours: (N, min(k1, N)) int64, the nearest first, each photo its own first.
-        k1, k2: sizes of the neighbourhoods, the photo itself counted; above N they mean N. 1 for k2 takes no mean.
+        k1: size of the neighbourhood, the photo itself counted; above N it means N.
+        k2: photos whose weights are averaged, the photo itself counted; above N it means N, and 1 takes no mean.
         farthest: in [0, 1]; of pairs at distance 1 none is stored.
 
     Returns:

@@ -60,9 +60,12 @@ def pseudo_labels(
     """Cluster photos by DBSCAN on their Jaccard distance, of which only pairs within eps are ever kept.
 
     Args:
-        features, k1, k2, search: as for `jaccard_similarity`.
+        features: (N, d), any floating type, unit length, on any device.
         eps: largest distance of two photos that are near each other, compared in float32; above 0, below 1.
         min_samples: photos near a core photo, itself counted.
+        k1: neighbours of a photo, as for `jaccard_similarity`.
+        k2: neighbours whose weights are averaged, as for `jaccard_similarity`.
+        search: "exact" or "approximate", as for `jaccard_similarity`.
 
     Returns:
         (N,) int64: clusters 0, 1, ... by their first core photo, and -1 for noise, as scikit-learn's DBSCAN gives.
@@ -86,7 +89,9 @@ def memory_needed(photos: int, dimensions: int, k1: int = K1, k2: int = K2, sear
     Args:
         photos: N.
         dimensions: d of the features.
-        k1, k2, search: as for `jaccard_similarity`.
+        k1: neighbours of a photo.
+        k2: neighbours whose weights are averaged.
+        search: "exact" or "approximate".
     """
     kept = photos * (4 * dimensions + 8 * k1)  # the features on exact steps, the neighbours
     if search == "exact":

@@ -53,7 +53,8 @@ def similarities(features: Tensor, row: Tensor, column: Tensor) -> Tensor:
 
     Args:
         features: (N, d) float32, as `on_exact_steps` gives them.
-        row, column: (pairs,) int64, on the device of the features.
+        row: (pairs,) int64, on the device of the features.
+        column: (pairs,) int64, the other photo of each pair.
 
     Returns:
         (pairs,) float64.

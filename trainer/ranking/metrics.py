@@ -63,7 +63,8 @@ def evaluate(distance: np.ndarray | torch.Tensor, query: Labels, gallery: Labels
 
     Args:
         distance: float (Q, G), the smaller the nearer.
-        query, gallery: the labels of its rows and columns.
+        query: the labels of its rows.
+        gallery: the labels of its columns.
         setting: which photos of the query's own person are removed from its ranking: "standard" removes those of the
             same camera, "clothing-change" those of the same camera or in the same clothes, "same-clothing" those of
             the same camera or in other clothes.
@@ -89,9 +90,11 @@ def evaluate_features(
     """Rank by the cosine distance of features, without ever holding the (Q, G) matrix.
 
     Args:
-        query_features, gallery_features: float (Q, d) and (G, d), of any length: as Euclidean distance ranks them once
-            they have unit length.
-        query, gallery, setting: as for `evaluate`, which raises the same errors.
+        query_features: float (Q, d), of any length; Euclidean distance ranks alike once all have unit length.
+        gallery_features: float (G, d).
+        query: the labels of the queries.
+        gallery: the labels of the gallery.
+        setting: which photos are removed, as for `evaluate`, which raises the same errors.
     """
     return rank_blocks(distance_blocks(query_features, gallery_features), query, gallery, setting)
 

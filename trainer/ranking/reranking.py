@@ -23,7 +23,8 @@ def reranked_blocks(
     Jaccard distance of 1, and only the others are kept.
 
     Args:
-        query, gallery: features, float (Q, d) and (G, d), of any length.
+        query: features of the queries, float (Q, d), of any length.
+        gallery: features of the gallery, float (G, d).
         k1: neighbours that make a photo's reciprocal set, the photo itself counted.
         k2: neighbours over whose encodings the mean is taken, the photo itself counted.
         weight: in [0, 1], the paper's lambda: the share of the original distance.
