@@ -19,12 +19,21 @@ _log = get_logger(__name__)
 class Progress:
     """Counts what is done of a whole; made by `progress`."""
 
-    def __init__(self, doing: str, total: int, unit: str, done: int) -> None:
+    def __init__(self, doing: str, total: int, unit: str, done: int, delay: float) -> None:
         self._doing, self._total, self._unit, self._first = doing, total, unit, done
         self._done = done
         self._began = self._said = time.monotonic()
         on_terminal = sys.stderr.isatty()
-        self._bar = tqdm(total=total, initial=done, desc=doing, unit=f" {unit}", disable=not on_terminal, smoothing=0)
+        self._bar = tqdm(
+            total=total,
+            initial=done,
+            desc=doing,
+            unit=f" {unit}",
+            disable=not on_terminal,
+            smoothing=0,
+            delay=delay,
+            leave=not delay,
+        )
 
     def advance(self, count: int = 1) -> None:
         """Note that so many more are done."""
@@ -45,9 +54,17 @@ class Progress:
 
 
 @contextmanager
-def progress(doing: str, total: int, unit: str = "photos", done: int = 0) -> Iterator[Progress]:
-    """Show how far a piece of work is: `done` of `total` at the start, further by `advance`."""
-    shown = Progress(doing, total, unit, done)
+def progress(doing: str, total: int, unit: str = "photos", done: int = 0, delay: float = 0.0) -> Iterator[Progress]:
+    """Show how far a piece of work is: `done` of `total` at the start, further by `advance`.
+
+    Args:
+        doing: what is being done.
+        total: how many there are to do.
+        unit: what is counted.
+        done: how many are done already.
+        delay: seconds before a bar appears, for work that may well be short; such a bar vanishes at the end.
+    """
+    shown = Progress(doing, total, unit, done, delay)
     try:
         yield shown
     finally:

@@ -25,7 +25,8 @@ import numba
 import numpy as np
 import torch
 from torch import Tensor
-from tqdm import tqdm
+
+from data.runtime.progress import progress
 
 # Sums below 2 of multiples of STEP^2 take 53 bits, which is what float64 holds.
 STEP = 2.0**-26
@@ -233,10 +234,10 @@ def _away(rows: Tensor, columns: Tensor) -> Tensor:
 
 def _blocks(rows: Tensor, size: int) -> Iterator[Tensor]:
     """Split rows so that their similarities to `size` photos stay within BLOCK; show progress on a terminal."""
-    with tqdm(total=len(rows), desc="neighbours", unit=" photos", delay=3, leave=False, disable=None) as progress:
+    with progress("seeking neighbours", len(rows), delay=3.0) as shown:
         for block in rows.split(max(1, min(ROWS, BLOCK // size))) if len(rows) else ():
             yield block
-            progress.update(len(block))
+            shown.advance(len(block))
 
 
 @contextmanager
