@@ -1,17 +1,40 @@
-"""A photo file as an array."""
+"""A photo file as an array, and the name that it has inside its data set."""
 
 from __future__ import annotations
 
+import os
 import warnings
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from data.runtime.errors import InputError
 
 MAX_PIXELS = 64_000_000
 _WHITE = (255, 255, 255, 255)
+
+
+@dataclass(frozen=True)
+class Photo:
+    """A photo that was read.
+
+    Attributes:
+        path: its file.
+        name: its path below the data set's root, with slashes, as `name_below` gives it.
+        pixels: uint8 (H, W, 3), RGB.
+    """
+
+    path: Path
+    name: str
+    pixels: npt.NDArray[np.uint8]
+
+
+def name_below(path: Path, root: Path) -> str:
+    """Return the name of a photo: its path below its data set's root, with slashes; no link is followed."""
+    return Path(os.path.relpath(path, root)).as_posix()
 
 
 def read_photo(path: str | Path, size: tuple[int, int] | None = None) -> np.ndarray:

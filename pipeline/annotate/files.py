@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
@@ -15,6 +14,7 @@ import numpy.typing as npt
 from PIL import Image, UnidentifiedImageError
 
 from data.annotation import Joint
+from data.photo import name_below
 from data.runtime.errors import InputError
 from pipeline.annotate.annotator import Photo, digest_files
 from pipeline.annotate.label_spaces import LABEL_SPACES, to_regions
@@ -185,4 +185,4 @@ def _file_of(photo: Path, root: Path, folder: Path, ending: str) -> Path | None:
 
 
 def _relative(photo: Path, root: Path) -> Path:
-    return Path(os.path.relpath(photo, root))
+    return Path(name_below(photo, root))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ import torch
 from PIL import Image
 
 from data.annotation import CLOTHING_REGIONS, Annotation, Region, pose_profiles
+from data.photo import name_below
 from data.runtime.errors import InputError
 from pipeline.annotate.annotator import Annotator, Photo
 from pipeline.dress import Dresser
@@ -211,7 +211,7 @@ class PisePainter:
 
     def deal(self, photos: Sequence[Photo]) -> npt.NDArray[np.int32]:
         """Which template each version of each photo wears, (B, S)."""
-        sources = [Path(os.path.relpath(path, self.root)).as_posix() for path, _ in photos]
+        sources = [name_below(path, self.root) for path, _ in photos]
         return np.stack([templates.deal(self.choice.count, self.versions, self.choice.seed, name) for name in sources])
 
     def _sit(self, image: npt.NDArray[np.uint8], annotation: Annotation, dealt: npt.NDArray[np.int32]) -> Sitter:

@@ -24,6 +24,7 @@ import joblib
 from joblib.externals.loky.process_executor import BrokenProcessPool
 from tqdm import tqdm
 
+from data.photo import name_below
 from data.runtime.allocator import keep_freed_memory
 from data.runtime.errors import InputError, Interrupted, RunError
 from data.runtime.files import SUFFIX, write_json
@@ -92,7 +93,7 @@ class Fault:
 
 def plan(dataset: str, root: Path, photos: Sequence[Path], painter: Painter, work: Path) -> Plan:
     """Read all photos' bytes and say what is to be made of them; nothing is written."""
-    sources = tuple(Path(os.path.relpath(photo, root)).as_posix() for photo in photos)
+    sources = tuple(name_below(photo, root) for photo in photos)
     with ThreadPoolExecutor() as pool:
         read = pool.map(digest_file, photos)
         digests = tuple(tqdm(read, "checking photos", len(photos), delay=2, disable=None, unit=" photos"))

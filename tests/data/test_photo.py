@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from data.photo import read_photo
+from data.photo import name_below, read_photo
 from data.runtime.errors import InputError
 
 SCENE = np.random.default_rng(1).integers(0, 256, (8, 5, 3), dtype=np.uint8)
@@ -88,3 +88,20 @@ def test_gigantic_pictures_are_refused_before_they_are_decoded(tmp_path: Path) -
     Image.new("1", (9000, 9000)).save(tmp_path / "poster.png")
     with pytest.raises(InputError, match="9000 x 9000"):
         read_photo(tmp_path / "poster.png")
+
+
+def test_a_name_is_the_path_below_the_root_however_either_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    photo = tmp_path / "root" / "a" / "größe 1.jpg"
+    assert name_below(photo, tmp_path / "root") == "a/größe 1.jpg"
+    assert name_below(photo, Path("root")) == "a/größe 1.jpg"
+    assert name_below(Path("root/a/../a/größe 1.jpg"), tmp_path / "root") == "a/größe 1.jpg"
+
+
+def test_a_name_follows_no_link(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "root").mkdir()
+    (tmp_path / "root" / "linked").symlink_to(tmp_path / "elsewhere")
+    assert name_below(tmp_path / "root" / "linked" / "a.jpg", tmp_path / "root") == "linked/a.jpg"

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -16,6 +15,7 @@ from sklearn.metrics.cluster import contingency_matrix
 from torch import nn
 
 from data.benchmark import Benchmark
+from data.photo import name_below
 from data.record import ImageRecord
 from data.shards import SyncStore
 from trainer.config import Config
@@ -105,8 +105,7 @@ class Extractor:
 
 def people_of(benchmark: Benchmark, store: SyncStore) -> np.ndarray | None:
     """Who is in each photo of the store, int64 (N,); None where the benchmark does not know all of its photos."""
-    root = Path(benchmark.root).absolute()
-    person = {record.path.absolute().relative_to(root).as_posix(): record.person for record in benchmark.train}
+    person = {name_below(record.path, benchmark.root): record.person for record in benchmark.train}
     names = [person.get(store.source(i)) for i in range(len(store))]
     if None in names:
         return None
