@@ -1,0 +1,164 @@
+"""The palette: the colours of the garments in some training photos, dealt out to all."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from data.annotation import Region
+from data.photo import read_photo
+from data.runtime.errors import InputError
+from data.runtime.files import replacing
+from data.sheet import contact_sheet
+from pipeline.annotate.annotator import Annotator
+from pipeline.cielab import to_cielab
+from pipeline.framing import resize
+
+FILE = "palette.npz"
+SHEET = "palette.png"
+
+_BATCH = 16
+# Less of a region than this share of the photo is a crumb of the parsing, not a garment.
+_LEAST_GARMENT = 0.01
+# A skirt and trousers stand in for each other: both are what is worn below.
+_INSTEAD = {Region.SKIRT: Region.TROUSERS, Region.TROUSERS: Region.SKIRT}
+# Pictures of the sheet: how many beside each other, and of what height.
+_ACROSS, _HEIGHT = 16, 64
+
+
+@dataclass(frozen=True)
+class Palette:
+    """The garments of N photos.
+
+    `photos` are names below the data set's root. `pictures`: uint8 (N, 64, W, 3), small ones. `means`: float32 (N, 8, 3), the mean
+    L, a and b of each region, NaN where the photo has no such garment. `spreads`: float32 (N, 8), the standard
+    deviation of L there.
+    """
+
+    photos: tuple[str, ...]
+    pictures: npt.NDArray[np.uint8]
+    means: npt.NDArray[np.float32]
+    spreads: npt.NDArray[np.float32]
+
+    def deal(self, versions: int, seed: int, name: str) -> npt.NDArray[np.int32]:
+        """Draw `versions` different photos for the photo `name`, by seed and name, never the photo itself."""
+        digest = hashlib.sha256(f"{seed} {name!r}".encode()).digest()
+        order = np.random.default_rng(int.from_bytes(digest[:8], "little")).permutation(len(self.photos))
+        others = [number for number in order if self.photos[number] != name]
+        return np.array(others[:versions], np.int32)
+
+    def garment(self, number: int, region: int) -> tuple[npt.NDArray[np.float32], float] | None:
+        """Mean colour and spread of what photo `number` wears there, skirt for trousers if need be, or None."""
+        for worn in (region, _INSTEAD.get(Region(region), region)):
+            if not np.isnan(self.spreads[number, worn]):
+                return self.means[number, worn], float(self.spreads[number, worn])
+        return None
+
+    def save(self, folder: Path) -> None:
+        """Write it and a sheet of its pictures into a folder; the file that `load` reads appears last."""
+        rows = [list(self.pictures[start : start + _ACROSS]) for start in range(0, len(self.photos), _ACROSS)]
+        with replacing(folder / SHEET) as temporary:
+            contact_sheet(rows).save(temporary, format="PNG")
+        photos = np.array([photo.encode("utf-8", "surrogateescape") for photo in self.photos])
+        with replacing(folder / FILE) as temporary, temporary.open("wb") as file:
+            np.savez(file, photos=photos, pictures=self.pictures, means=self.means, spreads=self.spreads)
+
+    @staticmethod
+    def load(folder: Path) -> Palette:
+        """Read what `save` wrote. Raises InputError if it is damaged."""
+        try:
+            with np.load(folder / FILE) as file:
+                photos = tuple(photo.decode("utf-8", "surrogateescape") for photo in file["photos"])
+                return Palette(photos, file["pictures"], file["means"], file["spreads"])
+        except (OSError, ValueError, KeyError) as error:
+            raise InputError(f"{folder / FILE}: damaged ({error}): remove {folder} and repeat `make sync`") from error
+
+
+def collect(
+    photos: Sequence[Path],
+    names: Sequence[str],
+    annotator: Annotator,
+    regions: Sequence[int],
+    size: tuple[int, int],
+    fewest: int,
+) -> Palette:
+    """Measure the garments in photos.
+
+    Args:
+        photos: the files.
+        names: of each, its name below the data set's root.
+        annotator: gives pose and parsing.
+        regions: labels of the regions to measure.
+        size: (height, width) of the store, in which colours are measured.
+        fewest: how many photos must be left without those that cannot be read or show no usable person.
+
+    Returns:
+        The palette.
+
+    Raises:
+        InputError: too few are left.
+    """
+    entries = list(_measured(photos, names, annotator, regions, size))
+    if len(entries) < fewest:
+        raise InputError(
+            f"only {len(entries)} of {len(photos)} training photos show a usable person, but {fewest} are needed to "
+            "take colours from: see that pose and parsing belong to the photos"
+        )
+    kept, pictures, means, spreads = zip(*entries, strict=True)
+    return Palette(kept, np.stack(pictures), np.stack(means), np.stack(spreads))
+
+
+def measure(
+    lab: npt.NDArray[np.float32], parsing: npt.NDArray[np.uint8], regions: Sequence[int], least: float = 0.0
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    """Measure the colour of each region of a photo.
+
+    Args:
+        lab: the photo in CIELAB, (H, W, 3).
+        parsing: (H, W).
+        regions: labels of the regions to measure.
+        least: share of the photo that a region must cover.
+
+    Returns:
+        Means (8, 3) and standard deviations of L (8,), NaN where the region is not there.
+    """
+    means = np.full((len(Region), 3), np.nan, np.float32)
+    spreads = np.full(len(Region), np.nan, np.float32)
+    for region in regions:
+        garment = lab[parsing == region]
+        if len(garment) > least * parsing.size:
+            means[region], spreads[region] = garment.mean(0), garment[:, 0].std()
+    return means, spreads
+
+
+_Entry = tuple[str, npt.NDArray[np.uint8], npt.NDArray[np.float32], npt.NDArray[np.float32]]
+
+
+def _measured(
+    photos: Sequence[Path],
+    names: Sequence[str],
+    annotator: Annotator,
+    regions: Sequence[int],
+    size: tuple[int, int],
+) -> Iterator[_Entry]:
+    """Name, small picture, means and spreads of each photo that can be read and shows a garment."""
+    for start in range(0, len(photos), _BATCH):
+        read, labels = [], []
+        for path, name in zip(photos[start : start + _BATCH], names[start : start + _BATCH], strict=True):
+            try:
+                read.append((path, read_photo(path)))
+                labels.append(name)
+            except InputError:
+                continue
+        for (_, pixels), name, annotation in zip(read, labels, annotator(read), strict=True):
+            if annotation is None:
+                continue
+            small = resize(pixels, size)
+            means, spreads = measure(to_cielab(small), annotation.resize(*size).parsing, regions, _LEAST_GARMENT)
+            if not np.isnan(spreads).all():
+                yield name, resize(small, (_HEIGHT, max(1, size[1] * _HEIGHT // size[0]))), means, spreads

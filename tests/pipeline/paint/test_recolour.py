@@ -1,0 +1,131 @@
+"""The recolouring painter: colours of other garments, folds and everything else kept."""
+
+from __future__ import annotations
+
+import json
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from data.annotation import CLOTHING_REGIONS, Region, read_annotation
+from data.photo import read_photo
+from data.runtime.errors import InputError
+from pipeline.annotate.annotator import Photo, StoredAnnotations
+from pipeline.cielab import to_cielab
+from pipeline.paint.palette import FILE, SHEET, Palette, collect, measure
+from pipeline.paint.recolour import RecolourPainter
+
+SIZE = (64, 32)
+
+
+def training(root: Path) -> list[Path]:
+    return sorted(root.glob("rgb/train/*/*.jpg"))
+
+
+def painter(root: Path, folder: Path, seed: int = 0) -> RecolourPainter:
+    made = RecolourPainter(root, StoredAnnotations(root), size=SIZE, seed=seed)
+    made.prepare(folder, training(root))
+    return made
+
+
+def photos(root: Path, count: int = 6) -> list[Photo]:
+    return [(path, read_photo(path)) for path in training(root)[:count]]
+
+
+def test_garments_take_the_colours_dealt_and_all_else_stays_to_the_bit(rendered: Path, tmp_path: Path) -> None:
+    redrawn = (made := painter(rendered, tmp_path)).paint(made.sketch(photos(rendered)))
+    palette = Palette.load(tmp_path)
+    assert redrawn.images.shape == (6, 4, *SIZE, 3)
+    assert redrawn.found.all()
+    errors, folds = [], []
+    for row, (path, pixels) in enumerate(photos(rendered)):
+        parsing = read_annotation(rendered, path).parsing
+        np.testing.assert_array_equal(redrawn.clothing[row], np.isin(parsing, CLOTHING_REGIONS))
+        for version, donor in enumerate(redrawn.templates[row]):
+            image = redrawn.images[row, version]
+            np.testing.assert_array_equal(image[~redrawn.clothing[row]], pixels[~redrawn.clothing[row]])
+            garment = palette.garment(int(donor), Region.UPPER_CLOTHES)
+            assert garment is not None
+            upper = parsing == Region.UPPER_CLOTHES
+            before, after = to_cielab(pixels)[upper], to_cielab(image)[upper]
+            errors.append(float(np.linalg.norm(after.mean(0) - garment[0])))
+            folds.append(np.corrcoef(before[:, 0], after[:, 0])[0, 1])
+    # What misses the other garment's mean is the seam, wide at 64 x 32, and what sRGB cannot show.
+    assert np.median(errors) < 6
+    assert np.median(folds) > 0.8
+
+
+def test_each_photo_has_its_own_donors_by_seed_and_name(rendered: Path, tmp_path: Path) -> None:
+    for seed in (0, 1):
+        (tmp_path / str(seed)).mkdir()
+    first, second = (painter(rendered, tmp_path / str(seed), seed) for seed in (0, 1))
+    batch = photos(rendered)
+    dealt = first.sketch(batch).dealt
+    names = [path.relative_to(rendered).as_posix() for path, _ in batch]
+    palette = Palette.load(tmp_path / "0")
+    for name, row in zip(names, dealt, strict=True):
+        assert len(set(row)) == 4
+        assert name not in [palette.photos[donor] for donor in row]
+    assert len({tuple(row) for row in dealt}) > 1
+    np.testing.assert_array_equal(first.sketch(batch[::-1]).dealt[::-1], dealt)
+    assert (second.sketch(batch).dealt != dealt).any()
+    assert first.recipe != second.recipe
+
+
+def test_it_is_the_same_again_from_the_palette_on_disk_and_from_a_pickle(rendered: Path, tmp_path: Path) -> None:
+    made = painter(rendered, tmp_path)
+    written = (tmp_path / FILE).stat().st_mtime_ns
+    images = made.paint(made.sketch(photos(rendered))).images
+    again = painter(rendered, tmp_path)
+    assert (tmp_path / FILE).stat().st_mtime_ns == written
+    assert (tmp_path / SHEET).is_file()
+    sent = pickle.dumps(made)
+    assert len(sent) < 2000
+    for other in (again, pickle.loads(sent)):
+        np.testing.assert_array_equal(other.paint(other.sketch(photos(rendered))).images, images)
+    assert json.loads(json.dumps(made.recipe))["painter"] == "recolour"
+
+
+def test_a_photo_without_a_person_is_not_found_and_takes_nothing(rendered: Path, tmp_path: Path) -> None:
+    stranger = (rendered / "nobody.jpg", np.full((64, 32, 3), 90, np.uint8))
+    redrawn = (made := painter(rendered, tmp_path)).paint(made.sketch([*photos(rendered, 1), stranger]))
+    np.testing.assert_array_equal(redrawn.found, [True, False])
+    assert not redrawn.clothing[1].any()
+
+
+def test_skirts_and_trousers_stand_in_for_each_other_and_what_lacks_stays() -> None:
+    means, spreads = np.full((2, 8, 3), np.nan, np.float32), np.full((2, 8), np.nan, np.float32)
+    means[0, Region.SKIRT], spreads[0, Region.SKIRT] = (50, 10, 10), 5
+    palette = Palette(("a", "b"), np.zeros((2, 4, 2, 3), np.uint8), means, spreads)
+    for lower in (Region.SKIRT, Region.TROUSERS):
+        garment = palette.garment(0, lower)
+        assert garment is not None
+        np.testing.assert_array_equal(garment[0], (50, 10, 10))
+    assert palette.garment(0, Region.UPPER_CLOTHES) is None
+    assert palette.garment(1, Region.TROUSERS) is None
+
+
+def test_measures_are_of_the_region_alone() -> None:
+    lab = np.zeros((10, 10, 3), np.float32)
+    parsing = np.zeros((10, 10), np.uint8)
+    parsing[:5], parsing[9, 9] = Region.UPPER_CLOTHES, Region.TROUSERS
+    lab[:5] = (40, 5, -5)
+    lab[0] = (60, 5, -5)
+    means, spreads = measure(lab, parsing, CLOTHING_REGIONS, least=0.02)
+    np.testing.assert_allclose(means[Region.UPPER_CLOTHES], (44, 5, -5))
+    assert spreads[Region.UPPER_CLOTHES] == pytest.approx(8)
+    assert np.isnan(means[Region.TROUSERS]).all()
+    assert not np.isnan(measure(lab, parsing, CLOTHING_REGIONS)[1][Region.TROUSERS])
+
+
+def test_too_few_people_and_a_damaged_palette_are_told(rendered: Path, tmp_path: Path) -> None:
+    few = training(rendered)[:3]
+    names = [path.name for path in few]
+    with pytest.raises(InputError, match="only 3 of 3 training photos"):
+        collect(few, names, StoredAnnotations(rendered), CLOTHING_REGIONS, SIZE, fewest=5)
+    made = painter(rendered, tmp_path)
+    (tmp_path / FILE).write_bytes(b"no palette")
+    with pytest.raises(InputError, match="damaged"):
+        made.sketch(photos(rendered, 1))
