@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from data.annotation import Region
-from data.photo import read_photo
+from data.photo import name_below, read_photo
 from data.runtime.errors import InputError
 from data.runtime.files import replacing
 from data.sheet import contact_sheet
@@ -81,7 +82,7 @@ class Palette:
 
 def collect(
     photos: Sequence[Path],
-    names: Sequence[str],
+    root: Path,
     annotator: Annotator,
     regions: Sequence[int],
     size: tuple[int, int],
@@ -91,7 +92,7 @@ def collect(
 
     Args:
         photos: the files.
-        names: of each, its name below the data set's root.
+        root: the data set's folder.
         annotator: gives pose and parsing.
         regions: labels of the regions to measure.
         size: (height, width) of the store, in which colours are measured.
@@ -103,7 +104,7 @@ def collect(
     Raises:
         InputError: too few are left.
     """
-    entries = list(_measured(photos, names, annotator, regions, size))
+    entries = list(_measured(photos, root, annotator, regions, size))
     if len(entries) < fewest:
         raise InputError(
             f"only {len(entries)} of {len(photos)} training photos show a usable person, but {fewest} are needed to "
@@ -141,24 +142,26 @@ _Entry = tuple[str, npt.NDArray[np.uint8], npt.NDArray[np.float32], npt.NDArray[
 
 def _measured(
     photos: Sequence[Path],
-    names: Sequence[str],
+    root: Path,
     annotator: Annotator,
     regions: Sequence[int],
     size: tuple[int, int],
 ) -> Iterator[_Entry]:
     """Name, small picture, means and spreads of each photo that can be read and shows a garment."""
     for start in range(0, len(photos), _BATCH):
-        read, labels = [], []
-        for path, name in zip(photos[start : start + _BATCH], names[start : start + _BATCH], strict=True):
-            try:
+        read = []
+        for path in photos[start : start + _BATCH]:
+            with contextlib.suppress(InputError):
                 read.append((path, read_photo(path)))
-                labels.append(name)
-            except InputError:
-                continue
-        for (_, pixels), name, annotation in zip(read, labels, annotator(read), strict=True):
+        for (path, pixels), annotation in zip(read, annotator(read), strict=True):
             if annotation is None:
                 continue
             small = resize(pixels, size)
             means, spreads = measure(to_cielab(small), annotation.resize(*size).parsing, regions, _LEAST_GARMENT)
             if not np.isnan(spreads).all():
-                yield name, resize(small, (_HEIGHT, max(1, size[1] * _HEIGHT // size[0]))), means, spreads
+                yield (
+                    name_below(path, root),
+                    resize(small, (_HEIGHT, max(1, size[1] * _HEIGHT // size[0]))),
+                    means,
+                    spreads,
+                )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,6 +13,7 @@ import numpy.typing as npt
 from scipy import ndimage
 
 from data.annotation import CLOTHING_REGIONS
+from data.photo import name_below
 from pipeline.annotate.annotator import Annotator, Photo
 from pipeline.cielab import to_cielab, to_srgb
 from pipeline.framing import resize
@@ -108,16 +108,17 @@ class RecolourPainter:
         if not (folder / colours.FILE).is_file():
             drawn = np.random.default_rng(self.seed).permutation(len(photos))[:CANDIDATES]
             donors = [photos[number] for number in drawn]
-            names = [self._name(photo) for photo in donors]
             # One more than there are versions, since a photo does not wear its own colours.
             fewest = self.versions + 1
-            colours.collect(donors, names, self.annotator, self.regions, self.size, fewest).save(folder)
+            colours.collect(donors, self.root, self.annotator, self.regions, self.size, fewest).save(folder)
         self.folder = folder
 
     def sketch(self, photos: Sequence[Photo]) -> Sketch:
         """Annotate the photos and measure their garments."""
         originals = np.stack([resize(pixels, self.size) for _, pixels in photos])
-        dealt = np.stack([self._palette.deal(self.versions, self.seed, self._name(path)) for path, _ in photos])
+        dealt = np.stack(
+            [self._palette.deal(self.versions, self.seed, name_below(path, self.root)) for path, _ in photos]
+        )
         annotations = self.annotator(photos)
         sitters = {
             row: _sit(originals[row], annotation.resize(*self.size).parsing, self.regions)
@@ -146,9 +147,6 @@ class RecolourPainter:
         if self.folder is None:
             raise RuntimeError("prepare() comes first")
         return Palette.load(self.folder)
-
-    def _name(self, photo: Path) -> str:
-        return Path(os.path.relpath(photo, self.root)).as_posix()
 
 
 def _sit(pixels: npt.NDArray[np.uint8], parsing: npt.NDArray[np.uint8], regions: Sequence[int]) -> Sitter:

@@ -122,9 +122,8 @@ def test_measures_are_of_the_region_alone() -> None:
 
 def test_too_few_people_and_a_damaged_palette_are_told(rendered: Path, tmp_path: Path) -> None:
     few = training(rendered)[:3]
-    names = [path.name for path in few]
     with pytest.raises(InputError, match="only 3 of 3 training photos"):
-        collect(few, names, StoredAnnotations(rendered), CLOTHING_REGIONS, SIZE, fewest=5)
+        collect(few, rendered, StoredAnnotations(rendered), CLOTHING_REGIONS, SIZE, fewest=5)
     made = painter(rendered, tmp_path)
     (tmp_path / FILE).write_bytes(b"no palette")
     with pytest.raises(InputError, match="damaged"):
