@@ -36,9 +36,11 @@ _ACROSS, _HEIGHT = 16, 64
 class Palette:
     """The garments of N photos.
 
-    `photos` are names below the data set's root. `pictures`: uint8 (N, 64, W, 3), small ones. `means`: float32 (N, 8, 3), the mean
-    L, a and b of each region, NaN where the photo has no such garment. `spreads`: float32 (N, 8), the standard
-    deviation of L there.
+    Attributes:
+        photos: names below the data set's root.
+        pictures: uint8 (N, 64, W, 3), small ones.
+        means: float32 (N, 8, 3), the mean L, a and b of each region, NaN where the photo has no such garment.
+        spreads: float32 (N, 8), the standard deviation of L there.
     """
 
     photos: tuple[str, ...]
@@ -159,9 +161,5 @@ def _measured(
             small = resize(pixels, size)
             means, spreads = measure(to_cielab(small), annotation.resize(*size).parsing, regions, _LEAST_GARMENT)
             if not np.isnan(spreads).all():
-                yield (
-                    name_below(path, root),
-                    resize(small, (_HEIGHT, max(1, size[1] * _HEIGHT // size[0]))),
-                    means,
-                    spreads,
-                )
+                icon = resize(small, (_HEIGHT, max(1, size[1] * _HEIGHT // size[0])))
+                yield name_below(path, root), icon, means, spreads

@@ -116,9 +116,8 @@ class RecolourPainter:
     def sketch(self, photos: Sequence[Photo]) -> Sketch:
         """Annotate the photos and measure their garments."""
         originals = np.stack([resize(pixels, self.size) for _, pixels in photos])
-        dealt = np.stack(
-            [self._palette.deal(self.versions, self.seed, name_below(path, self.root)) for path, _ in photos]
-        )
+        names = [name_below(path, self.root) for path, _ in photos]
+        dealt = np.stack([self._palette.deal(self.versions, self.seed, name) for name in names])
         annotations = self.annotator(photos)
         sitters = {
             row: _sit(originals[row], annotation.resize(*self.size).parsing, self.regions)
