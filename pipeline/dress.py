@@ -9,10 +9,7 @@ import torch
 
 from data.annotation import CLOTHING_REGIONS
 from data.runtime.errors import InputError
-from pipeline.pise import TEXTURE_TRANSFER, Generator
-
-Templates = tuple[torch.Tensor, torch.Tensor]
-"""What `Generator.style` gave for the template photos: codes (S, 9, 4C) and present (S, 8)."""
+from pipeline.pise import TEXTURE_TRANSFER, Generator, Style
 
 
 class Dresser:
@@ -24,7 +21,7 @@ class Dresser:
 
     Args:
         generator: of the texture-transfer kind.
-        templates: codes (S, 9, 4C) and present (S, 8), the same for every photo.
+        templates: their style, codes (S, 9, 4C) and present (S, 8), the same for every photo.
         regions: labels of the regions to exchange.
         dtype: what to paint in. Style and layout are found in float32 all the same: they are needed only once a photo,
             and the layout in bfloat16 costs 12 dB against 3 dB for all the painting.
@@ -36,7 +33,7 @@ class Dresser:
     def __init__(
         self,
         generator: Generator,
-        templates: Templates,
+        templates: Style,
         regions: Sequence[int] = CLOTHING_REGIONS,
         dtype: torch.dtype = torch.float32,
     ) -> None:
@@ -56,7 +53,7 @@ class Dresser:
         image: torch.Tensor,
         pose: torch.Tensor,
         parsing: torch.Tensor,
-        templates: Templates | None = None,
+        templates: Style | None = None,
         target_parsing: torch.Tensor | None = None,
     ) -> torch.Tensor:
         """Paint each photo in S outfits.
@@ -79,9 +76,9 @@ class Dresser:
         Raises:
             ValueError: `target_parsing` is not of S versions.
         """
-        codes, present = self.generator.style(image, parsing)
-        recut = target_parsing is not None
-        codes, present = exchange(codes, present, templates or self.templates, self.regions, added=recut)
+        photos = Style(*(part.unsqueeze(1) for part in self.generator.style(image, parsing)))
+        reshaped = target_parsing is not None
+        codes, present = photos.dressed_in(templates or self.templates, self.regions, added=reshaped)
         if target_parsing is None:
             layout = self.generator.layout(image, pose, parsing, parsing)
             return self.painter.paint(layout.to(self.dtype), parsing, codes.to(self.dtype), present).float()
@@ -93,31 +90,3 @@ class Dresser:
         layout = self.generator.layout(image, pose, parsing, target)
         outfits = codes.flatten(0, 1).to(self.dtype), present.flatten(0, 1)
         return self.painter.paint(layout.to(self.dtype), target, *outfits).float().unflatten(0, (-1, versions))
-
-
-def exchange(
-    codes: torch.Tensor,
-    present: torch.Tensor,
-    templates: Templates,
-    regions: Sequence[int] = CLOTHING_REGIONS,
-    added: bool = False,
-) -> Templates:
-    """The photos' style with the clothes of templates; see `Dresser` for regions that one of the two lacks.
-
-    Args:
-        codes: (B, 9, 4C) of the photos.
-        present: (B, 8) of the photos.
-        templates: codes (S, 9, 4C) and present (S, 8), or (B, S, 9, 4C) and (B, S, 8) of a choice for each photo.
-        regions: labels of the regions to exchange.
-        added: whether an exchanged region that only the template has counts as present.
-
-    Returns:
-        codes (B, S, 9, 4C) and present (B, S, 8).
-    """
-    template_codes, template_present = templates
-    exchanged = torch.zeros(template_codes.shape[-2], dtype=torch.bool, device=codes.device)
-    exchanged[list(regions)] = True
-    wears = torch.nn.functional.pad(template_present != 0, (0, 1)) & exchanged
-    outfits = torch.where(wears.unsqueeze(-1), template_codes, codes.unsqueeze(1))
-    shown = present.unsqueeze(1).expand(outfits.shape[:2] + present.shape[1:])
-    return outfits, torch.maximum(shown, wears[..., :-1].to(shown.dtype)) if added else shown

@@ -24,7 +24,7 @@ from pipeline.outfits import templates
 from pipeline.outfits.shape import Cut, only, recut_each
 from pipeline.outfits.templates import TemplateChoice
 from pipeline.paint.composite import keep_person
-from pipeline.pise import TEXTURE_TRANSFER, Generator, load_generator
+from pipeline.pise import TEXTURE_TRANSFER, Generator, Style, load_generator
 
 CUTS = ("photo", "template")
 PRECISIONS = ("float32", "bfloat16")
@@ -239,7 +239,7 @@ class PisePainter:
             templates.as_tensor(np.stack([sitter.image for sitter in sitters]), device),
             _pose_on(device, joints, self.canvas),
             _parsing_on(device, np.stack([sitter.annotation.parsing for sitter in sitters])),
-            (codes[worn], present[worn]),
+            Style(codes[worn], present[worn]),
             _parsing_on(device, np.stack(targets)) if targets else None,
         )
         pairs = zip(painted, sitters, strict=True)
@@ -297,4 +297,4 @@ def _dresser(weights: Path, device: str, folder: Path, regions: tuple[int, ...],
     chosen = templates.load(folder)
     worn = chosen.present if shod else templates.without_shoes(chosen)
     codes, present = (torch.from_numpy(part).to(device) for part in (chosen.codes, worn))
-    return Dresser(_generator(weights, device), (codes, present), regions, getattr(torch, precision))
+    return Dresser(_generator(weights, device), Style(codes, present), regions, getattr(torch, precision))

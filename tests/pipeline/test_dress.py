@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from data.runtime.errors import InputError
 from pipeline.dress import Dresser
-from pipeline.pise import Generator
+from pipeline.pise import Generator, Style
 
 PHOTO_LABELS = [0, 2, 3, 5, 6, 7]
 """No hat and no skirt."""
@@ -87,10 +87,10 @@ def test_regions_to_exchange_can_be_chosen(generator: Generator) -> None:
 def test_templates_can_be_dealt_out_photo_by_photo(generator: Generator) -> None:
     photos, templates = people([PHOTO_LABELS, PHOTO_LABELS], 1), people(TEMPLATE_LABELS, 2)
     codes, present = generator.style(templates[0], templates[2])
-    dresser = Dresser(generator, (codes, present))
+    dresser = Dresser(generator, Style(codes, present))
     everything = dresser.dress(*photos)
     choice = torch.tensor([[2, 0], [1, 2]])
-    dealt = dresser.dress(*photos, templates=(codes[choice], present[choice]))
+    dealt = dresser.dress(*photos, templates=Style(codes[choice], present[choice]))
     torch.testing.assert_close(dealt[0], everything[0, [2, 0]], atol=1e-5, rtol=0)
     torch.testing.assert_close(dealt[1], everything[1, [1, 2]], atol=1e-5, rtol=0)
 
@@ -106,7 +106,7 @@ def test_each_version_is_painted_into_its_own_target(generator: Generator) -> No
     photos, templates = people([PHOTO_LABELS, PHOTO_LABELS], 1), people(TEMPLATE_LABELS, 2)
     codes, present = generator.style(templates[0], templates[2])
     targets = torch.stack([people([[0, 2, 3, label, 6, 7]] * 2, 3)[2] for label in (5, 4, 6)], 1)
-    pictures = Dresser(generator, (codes, present)).dress(*photos, target_parsing=targets)
+    pictures = Dresser(generator, Style(codes, present)).dress(*photos, target_parsing=targets)
     assert pictures.shape == (2, 3, 3, 64, 32)
     worn = [[3, 5], [3, 4], [5]]
     for version, regions in enumerate(worn):
@@ -128,7 +128,7 @@ def test_targets_are_as_many_as_templates(generator: Generator) -> None:
 
 def test_a_pose_transfer_generator_is_refused() -> None:
     with pytest.raises(InputError, match="pose-transfer kind"):
-        Dresser(Generator(4, "pose-transfer"), (torch.zeros(1, 9, 16), torch.ones(1, 8)))
+        Dresser(Generator(4, "pose-transfer"), Style(torch.zeros(1, 9, 16), torch.ones(1, 8)))
 
 
 def test_painting_in_bfloat16_stays_near_float32(generator: Generator) -> None:

@@ -11,11 +11,9 @@ from data.annotation import CLOTHING_REGIONS
 from pipeline.pise.fitting.pairs import Batch
 from pipeline.pise.fitting.perceptual import Perceptual
 from pipeline.pise.model.generator import Generator
+from pipeline.pise.model.style import Style
 
 _CLOTHES = list(CLOTHING_REGIONS)
-
-Style = tuple[torch.Tensor, torch.Tensor]
-"""What `Generator.style` gives: codes (B, 9, 4C) and present (B, 8)."""
 
 
 @dataclass(frozen=True)
@@ -97,8 +95,8 @@ class Shuffled:
         with torch.autocast(batch.source.device.type, torch.bfloat16):
             source = generator.style(batch.source, batch.source_parsing)
             own = generator.style(batch.template, batch.template_parsing)
-            other = (own[0].roll(1, 0), own[1].roll(1, 0))
-            outfits = [exchange(source, own), exchange(source, other)]
+            other = Style(own.codes.roll(1, 0), own.present.roll(1, 0))
+            outfits = [source.dressed_in(template, added=True) for template in (own, other)]
             codes, present = (torch.stack(parts, 1) for parts in zip(*outfits, strict=True))
             layout = generator.layout(batch.source, batch.pose, batch.source_parsing, batch.target_parsing)
             painted = generator.paint(layout, batch.target_parsing, codes, present)
@@ -121,27 +119,17 @@ class Shuffled:
         with torch.autocast(painted.device.type, torch.bfloat16):
             seen, visible = generator.style(painted, parsing)
         generator.style_encoder.requires_grad_(True)
-        counted = visible[:, _CLOTHES] * asked[1][:, _CLOTHES]
-        missed = (seen - asked[0].detach())[:, _CLOTHES].float().abs().mean(2)
+        counted = visible[:, _CLOTHES] * asked.present[:, _CLOTHES]
+        missed = (seen - asked.codes.detach())[:, _CLOTHES].float().abs().mean(2)
         return (missed * counted).sum() / counted.sum().clamp(min=1)
 
 
 def redraw(generator: Generator, batch: Batch) -> torch.Tensor:
     """The source in the template's clothes, (B, 3, H, W) in [-1, 1], painted into the target's parsing."""
     source = generator.style(batch.source, batch.source_parsing)
-    codes, present = exchange(source, generator.style(batch.template, batch.template_parsing))
+    dressed = source.dressed_in(generator.style(batch.template, batch.template_parsing), added=True)
     layout = generator.layout(batch.source, batch.pose, batch.source_parsing, batch.target_parsing)
-    return generator.paint(layout, batch.target_parsing, codes, present)
-
-
-def exchange(source: Style, template: Style) -> Style:
-    """The source's style in the clothes of the template, where that has them."""
-    codes, present = source
-    new_codes, new_present = template
-    exchanged = torch.zeros_like(present)
-    exchanged[:, _CLOTHES] = new_present[:, _CLOTHES]
-    regions = torch.where(exchanged.unsqueeze(2) > 0, new_codes[:, :-1], codes[:, :-1])
-    return torch.cat([regions, codes[:, -1:]], 1), torch.maximum(present, exchanged)
+    return generator.paint(layout, batch.target_parsing, *dressed)
 
 
 def worn(batch: Batch) -> torch.Tensor:

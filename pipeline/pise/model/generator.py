@@ -8,6 +8,7 @@ from torch import nn
 from pipeline.pise.model.blocks import ResidualBlock
 from pipeline.pise.model.correspondence import Correspondence, ParsingNetwork
 from pipeline.pise.model.parts import Decoder, LayoutEncoder, RegionNorm, StyleEncoder
+from pipeline.pise.model.style import Style
 
 POSE_TRANSFER = "pose-transfer"
 TEXTURE_TRANSFER = "texture-transfer"
@@ -52,8 +53,8 @@ class Generator(nn.Module):
             self.correspondence = Correspondence(width)
             self.res1 = ResidualBlock(4 * width)
 
-    def style(self, image: torch.Tensor, parsing: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Style codes (B, 9, 4C) of the 8 regions and of the whole picture; which regions it has, (B, 8) of 0 and 1."""
+    def style(self, image: torch.Tensor, parsing: torch.Tensor) -> Style:
+        """Find the style of pictures (B, 3, H, W): codes (B, 9, 4C), and which regions are present, (B, 8)."""
         return self.style_encoder(image, parsing)
 
     def layout(

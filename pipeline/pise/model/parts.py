@@ -8,6 +8,7 @@ from torch.nn import functional
 
 from data.annotation import Joint, Region
 from pipeline.pise.model.blocks import DecoderBlock, EncoderBlock, GatedConvolution, OutputHead, ResidualBlock
+from pipeline.pise.model.style import Style
 
 REGIONS = len(Region)
 JOINTS = len(Joint)
@@ -42,7 +43,7 @@ class StyleEncoder(nn.Module):
         self.block5 = DecoderBlock(4 * width, 4 * width)
         self.get_code = nn.Sequential(nn.Conv2d(4 * width, 4 * width, 1), nn.Tanh())
 
-    def forward(self, image: torch.Tensor, parsing: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def forward(self, image: torch.Tensor, parsing: torch.Tensor) -> Style:
         """Mean of the style map over each region (zero where the region has no pixel), and over all pixels.
 
         Args:
@@ -50,7 +51,7 @@ class StyleEncoder(nn.Module):
             parsing: (B, 8, H, W) one-hot.
 
         Returns:
-            codes (B, 9, 4C), the ninth that of the whole picture, and present (B, 8) of 0 and 1.
+            Codes (B, 9, 4C), the ninth that of the whole picture, and present (B, 8) of 0 and 1.
         """
         style = self.block3(self.block2(self.block1(self.block0(image))))
         style = self.get_code(self.block5(self.block4(style)))
@@ -59,7 +60,7 @@ class StyleEncoder(nn.Module):
         style = style.flatten(2)
         regions = (masks @ style.transpose(1, 2)) / pixels.clamp(min=1).unsqueeze(2)
         codes = torch.cat([regions, style.mean(2).unsqueeze(1)], 1)
-        return codes, (pixels > 0).to(style.dtype)
+        return Style(codes, (pixels > 0).to(style.dtype))
 
 
 class LayoutEncoder(nn.Module):
