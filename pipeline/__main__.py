@@ -182,9 +182,9 @@ def sync(job: syncing.Plan, jobs: int | None, cluster: str | None) -> None:
         jobs = cores if job.painter.device == "cpu" else 1
     click.echo(f"{len(job.sources):,} photos in {job.painter.versions} versions, {len(job.tasks)} shards: {job.folder}")
     manifest, made = syncing.run(job, jobs, cluster)
-    failures, alone = manifest["failures"], manifest["photos"] - manifest["redrawn"]
-    for failure in failures[:5]:
-        click.echo(f"warning: {failure['reason']}", err=True)
+    failures, alone = manifest.failures, manifest.photos - manifest.redrawn
+    for _, reason in failures[:5]:
+        click.echo(f"warning: {reason}", err=True)
     if failures:
         click.echo(
             f"warning: {len(failures):,} photos could not be read and are left out (see manifest.json)", err=True
@@ -194,7 +194,7 @@ def sync(job: syncing.Plan, jobs: int | None, cluster: str | None) -> None:
             f"warning: in {alone:,} photos no person was found; their versions are copies (see manifest.json)", err=True
         )
     done = f"{made} of {len(job.tasks)} shards made now" if made else "complete already, nothing to do"
-    click.echo(f"{manifest['redrawn']:,} photos redrawn ({done})")
+    click.echo(f"{manifest.redrawn:,} photos redrawn ({done})")
 
 
 @main.command("templates")
@@ -227,7 +227,7 @@ def preview(store: Path | None, dataset: str | None, rows: int) -> None:
 def verify(store: Path | None, dataset: str | None, photos: bool) -> None:
     """Read every byte of a store and say what is damaged; by default of the last store made."""
     folder = store or newest_store(WORK / "sync", dataset)
-    root = Path(read_manifest(folder)["root"]) if photos else None
+    root = Path(read_manifest(folder).root) if photos else None
     faults = 0
     for _, fault in verify_store(folder, root):
         if fault:
@@ -288,7 +288,7 @@ def pise(
 def _last_dataset() -> str:
     """The data set of the store that was made last, or walkers."""
     try:
-        return str(read_manifest(newest_store(WORK / "sync"))["dataset"])
+        return read_manifest(newest_store(WORK / "sync")).dataset
     except InputError:
         return "walkers"
 

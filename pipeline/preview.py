@@ -97,13 +97,13 @@ def _section(figures: Figures, file: str, sources: dict[int, str]) -> str:
 
 def _page(store: SyncStore, sections: list[str]) -> str:
     manifest = store.manifest
-    failures = "".join(f"<li>{escape(entry['path'])}: {escape(entry['reason'])}</li>" for entry in manifest["failures"])
-    title = escape(f"{manifest['dataset']}-{manifest['key']}")
-    without = len(store) - manifest["redrawn"]
+    failures = "".join(f"<li>{escape(name)}: {escape(reason)}</li>" for name, reason in manifest.failures)
+    title = escape(f"{manifest.dataset}-{manifest.key}")
+    without = len(store) - manifest.redrawn
     height, width = store.size
     summary = (
         f"{len(store):,} photos of {height}x{width} pixels, each in {store.versions} versions; {without:,} without a "
-        f"person (their versions are copies); {len(manifest['failures']):,} could not be read."
+        f"person (their versions are copies); {len(manifest.failures):,} could not be read."
     )
     return (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title}</title><style>{_STYLE}</style>'

@@ -14,7 +14,7 @@ from data import open_benchmark
 from data.runtime.allocator import keep_freed_memory
 from data.runtime.console import OneLineGroup
 from data.runtime.errors import InputError, RunError
-from data.shards import SyncStore, newest_store
+from data.shards import Manifest, SyncStore, newest_store
 from trainer import loop, runs
 from trainer.batches.groups import died_line, reader_died
 from trainer.config import PRESETS, Config, make_config, options
@@ -88,7 +88,7 @@ def train(
         config, folder = _settings(sync, dataset, preset, file, given)
     store = SyncStore(folder)
     manifest = store.manifest
-    target = runs.WORK / "runs" / (name or f"{manifest['dataset']}-{config.digest[:8]}")
+    target = runs.WORK / "runs" / (name or f"{manifest.dataset}-{config.digest[:8]}")
     place = choose_device(device)
     with distributed.process_group(place):
         run = distributed.from_first(
@@ -102,9 +102,7 @@ def train(
         readers = _workers(workers, place)
         observer: loop.Observer = Silence()
         if first:
-            click.echo(
-                f"run {run.name}: {len(store)} photos of {manifest['dataset']}, settings {config.digest}, {place}"
-            )
+            click.echo(f"run {run.name}: {len(store)} photos of {manifest.dataset}, settings {config.digest}, {place}")
             boards: list[Board] = [TensorBoard(run, store)] if tensorboard else []
             boards += [WandB(run, store, config)] if wandb else []
             observer = RunLog(run, config, _judge(manifest, store, config, place, readers), boards)
@@ -223,16 +221,14 @@ def _settings(
         settings = dataclasses.asdict(config)
         sync = sync or (None if dataset else folder)
     sync = sync or newest_store(runs.WORK / "sync", dataset)
-    named = SyncStore(sync).manifest["dataset"]
+    named = SyncStore(sync).manifest.dataset
     return make_config(preset or (named if named in PRESETS else "paper"), settings, given), sync
 
 
-def _judge(
-    manifest: dict[str, Any], store: SyncStore, config: Config, device: torch.device, workers: int
-) -> Judge | None:
+def _judge(manifest: Manifest, store: SyncStore, config: Config, device: torch.device, workers: int) -> Judge | None:
     """Whoever knows the labels of the data set, if its folder is where it was and its photos are labelled."""
     try:
-        benchmark = open_benchmark(manifest["dataset"], manifest["root"])
+        benchmark = open_benchmark(manifest.dataset, manifest.root)
     except InputError as error:
         click.echo(f"no labels to report cluster quality by: {error}")
         return None

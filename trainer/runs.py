@@ -18,6 +18,7 @@ import torch
 
 from data.runtime.errors import InputError
 from data.runtime.files import SUFFIX, replacing, write_json
+from data.shards import Manifest
 from trainer.config import Config, make_config
 
 WORK = Path("work")
@@ -99,7 +100,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         raise InputError(f"{path} is damaged ({' '.join(str(error).split())})") from error
 
 
-def start(folder: Path, config: Config, sync: Path, manifest: dict[str, Any], device: torch.device) -> Run:
+def start(folder: Path, config: Config, sync: Path, manifest: Manifest, device: torch.device) -> Run:
     """Make a run's folder, or open the one there, whose settings and shards must be these.
 
     Raises InputError where a run of this name was started with others: the message names a setting that differs.
@@ -113,7 +114,7 @@ def start(folder: Path, config: Config, sync: Path, manifest: dict[str, Any], de
                     f"run {run.name} was started with {name} {theirs[name]}, not {value}: give another run name,"
                     " or the same settings to go on"
                 )
-        if run.facts.get("key") != manifest["key"]:
+        if run.facts.get("key") != manifest.key:
             raise InputError(f"run {run.name} was started on the shards {run.sync}: give another run name, or those")
         for part in folder.glob(f".*{SUFFIX}"):
             part.unlink(missing_ok=True)
@@ -124,9 +125,9 @@ def start(folder: Path, config: Config, sync: Path, manifest: dict[str, Any], de
         command=shlex.join(["python", "-m", "trainer", *sys.argv[1:]]),
         commit=_commit(),
         digest=config.digest,
-        dataset=manifest["dataset"],
-        root=manifest["root"],
-        key=manifest["key"],
+        dataset=manifest.dataset,
+        root=manifest.root,
+        key=manifest.key,
         device=_device_name(device),
         python=platform.python_version(),
         packages={name: version for name in PACKAGES if (version := _version(name))},

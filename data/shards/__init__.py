@@ -1,21 +1,16 @@
 """The shards: photos with their redrawn versions, written once by the pipeline and read by the trainer."""
 
-from data.shards.store import (
-    FORMAT,
-    MANIFEST,
-    ShardStatus,
-    ShardWriter,
-    SyncStore,
-    newest_store,
-    read_manifest,
-    read_status,
-    verify,
-    writing_shard,
-)
+from data.shards.format import FORMAT, MANIFEST, Manifest, ShardStatus, read_manifest, write_manifest
+from data.shards.shard import read_status
+from data.shards.store import SyncStore, newest_store
+from data.shards.verify import verify
+from data.shards.writer import Groups, ShardWriter, writing_shard
 
 __all__ = [
     "FORMAT",
     "MANIFEST",
+    "Groups",
+    "Manifest",
     "ShardStatus",
     "ShardWriter",
     "SyncStore",
@@ -23,5 +18,6 @@ __all__ = [
     "read_manifest",
     "read_status",
     "verify",
+    "write_manifest",
     "writing_shard",
 ]

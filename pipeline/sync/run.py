@@ -14,11 +14,10 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime, timezone
 from functools import cache, cached_property
 from pathlib import Path
-from typing import Any
 
 import joblib
 from joblib.externals.loky.process_executor import BrokenProcessPool
@@ -27,8 +26,8 @@ from tqdm import tqdm
 from data.photo import name_below
 from data.runtime.allocator import keep_freed_memory
 from data.runtime.errors import InputError, Interrupted, RunError
-from data.runtime.files import SUFFIX, write_json
-from data.shards import FORMAT, MANIFEST, ShardStatus, read_manifest, read_status
+from data.runtime.files import SUFFIX
+from data.shards import FORMAT, MANIFEST, Manifest, ShardStatus, read_manifest, read_status, write_manifest
 from pipeline.paint.pise import Painter
 from pipeline.sync.worker import Made, Task, digest_file, make_shard
 
@@ -100,7 +99,7 @@ def plan(dataset: str, root: Path, photos: Sequence[Path], painter: Painter, wor
     return Plan(dataset, root, sources, digests, painter, work)
 
 
-def run(job: Plan, jobs: int = 1, cluster: str | None = None) -> tuple[dict[str, Any], int]:
+def run(job: Plan, jobs: int = 1, cluster: str | None = None) -> tuple[Manifest, int]:
     """Make what is missing of a store; give its manifest and how many shards were made just now.
 
     Whole shards of an earlier run stay. `jobs` processes work on this machine, or all workers of the Dask cluster whose
@@ -115,12 +114,12 @@ def run(job: Plan, jobs: int = 1, cluster: str | None = None) -> tuple[dict[str,
     with _only_run(folder):
         statuses = _whole(tasks)
         missing = [task for task in tasks if task.path.name not in statuses]
-        if not missing and (folder / MANIFEST).is_file() and read_manifest(folder)["finished"]:
+        if not missing and (folder / MANIFEST).is_file() and read_manifest(folder).finished:
             # The last one asked for is the one that training takes.
             os.utime(folder / MANIFEST)
             return read_manifest(folder), 0
         _check_space(missing)
-        write_json(folder / MANIFEST, _manifest(job, statuses, None))
+        write_manifest(folder, _manifest(job, statuses, None))
         try:
             _prepare(job)
             faults = _make(missing, statuses, jobs, cluster)
@@ -142,7 +141,7 @@ def run(job: Plan, jobs: int = 1, cluster: str | None = None) -> tuple[dict[str,
             )
         manifest = _manifest(job, statuses, datetime.now(timezone.utc).isoformat(timespec="seconds"))
         _check_worth(manifest)
-        write_json(folder / MANIFEST, manifest)
+        write_manifest(folder, manifest)
     return manifest, len(missing)
 
 
@@ -286,31 +285,25 @@ def _check_space(tasks: Sequence[Task]) -> None:
         )
 
 
-def _check_worth(manifest: dict[str, Any]) -> None:
+def _check_worth(manifest: Manifest) -> None:
     """Refuse a store without photos, or without a redrawn one."""
-    failures = manifest["failures"]
-    if not manifest["photos"]:
-        raise InputError(f"none of the {len(failures):,} photos can be read; the first: {failures[0]['reason']}")
-    if not manifest["redrawn"]:
+    failures = manifest.failures
+    if not manifest.photos:
+        raise InputError(f"none of the {len(failures):,} photos can be read; the first: {failures[0][1]}")
+    if not manifest.redrawn:
         raise InputError(
-            f"a person was found in none of the {manifest['photos']:,} photos: see that pose and parsing belong to them"
+            f"a person was found in none of the {manifest.photos:,} photos: see that pose and parsing belong to them"
         )
 
 
-def _manifest(job: Plan, statuses: dict[str, ShardStatus], finished: str | None) -> dict[str, Any]:
-    shards = [statuses[name] for name in sorted(statuses)]
-    return {
-        "format": FORMAT,
-        "finished": finished,
-        "key": job.key,
-        "dataset": job.dataset,
-        "root": str(job.root.absolute()),
-        "photos": sum(shard.photos for shard in shards),
-        "redrawn": sum(shard.redrawn for shard in shards),
-        "versions": job.painter.versions,
-        "size": job.painter.size,
-        "recipe": job.painter.recipe,
-        "without_person": [path for shard in shards for path in shard.without_person],
-        "failures": [{"path": path, "reason": reason} for shard in shards for path, reason in shard.failures],
-        "shards": [asdict(shard) for shard in shards],
-    }
+def _manifest(job: Plan, statuses: dict[str, ShardStatus], finished: str | None) -> Manifest:
+    return Manifest(
+        key=job.key,
+        dataset=job.dataset,
+        root=str(job.root.absolute()),
+        versions=job.painter.versions,
+        size=job.painter.size,
+        shards=tuple(statuses[name] for name in sorted(statuses)),
+        finished=finished,
+        recipe=job.painter.recipe,
+    )

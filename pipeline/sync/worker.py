@@ -17,7 +17,7 @@ import torch
 
 from data.photo import read_photo
 from data.runtime.errors import InputError, RunError
-from data.shards import ShardStatus, ShardWriter, writing_shard
+from data.shards import Groups, ShardStatus, ShardWriter, writing_shard
 from pipeline.framing import resize
 from pipeline.paint.pise import Painter, Redrawn
 
@@ -85,13 +85,16 @@ def make_shard(task: Task) -> Made:
 def _write(shard: ShardWriter, batch: _Batch, redrawn: Redrawn) -> None:
     originals = batch.originals[:, None]
     versions = np.where(redrawn.found[:, None, None, None, None], redrawn.images, originals)
+    change = moved(originals, versions, redrawn.clothing)
     shard.add(
-        np.concatenate([originals, versions], axis=1),
-        [source for source, _ in batch.read],
-        [digest for _, digest in batch.read],
-        redrawn.templates,
-        redrawn.found,
-        np.where(redrawn.found[:, None], moved(originals, versions, redrawn.clothing), np.float32(np.nan)),
+        Groups(
+            images=np.concatenate([originals, versions], axis=1),
+            sources=[source for source, _ in batch.read],
+            digests=[digest for _, digest in batch.read],
+            templates=redrawn.templates,
+            redrawn=redrawn.found,
+            moved=np.where(redrawn.found[:, None], change, np.float32(np.nan)),
+        )
     )
 
 

@@ -23,8 +23,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from torchvision.transforms import v2
 
 from data.runtime.allocator import keep_freed_memory
-from data.runtime.files import write_json
-from data.shards import FORMAT, SyncStore, writing_shard
+from data.shards import Groups, Manifest, SyncStore, write_manifest, writing_shard
 from trainer import loop
 from trainer.batches.augment import MEAN, STD
 from trainer.batches.groups import plan_epoch, read_groups
@@ -257,10 +256,10 @@ def _make_data(folder: Path, config: Config, photos: int) -> tuple[SyncStore, li
     with writing_shard(folder / "shard-00000.h5", versions, size, "bench", {}) as writer:
         names = [f"{number}.jpg" for number in range(photos)]
         worn, redrawn = np.zeros((photos, versions), np.int32), np.ones(photos, np.bool_)
-        writer.add(np.stack(groups), names, ["0" * 64] * photos, worn, redrawn, np.zeros((photos, 2), np.float32))
-    shard = {"name": "shard-00000.h5", "photos": photos, "redrawn": photos}
-    facts = {"format": FORMAT, "key": "bench", "dataset": "bench", "root": "", "photos": photos, "versions": versions}
-    write_json(folder / "manifest.json", {**facts, "size": size, "finished": "now", "shards": [shard]})
+        moved = np.zeros((photos, 2), np.float32)
+        writer.add(Groups(np.stack(groups), names, ["0" * 64] * photos, worn, redrawn, moved))
+        shards = (writer.status(),)
+    write_manifest(folder, Manifest("bench", "bench", "", versions, size, shards, "now", {}))
     return SyncStore(folder), jpegs
 
 

@@ -9,8 +9,7 @@ from click.testing import CliRunner
 from PIL import Image
 
 from data.runtime.errors import InputError
-from data.runtime.files import write_json
-from data.shards import SyncStore, writing_shard
+from data.shards import Groups, Manifest, ShardStatus, SyncStore, write_manifest, writing_shard
 from data.sheet import contact_sheet
 from pipeline.__main__ import main
 from pipeline.preview import figures, line, preview
@@ -27,26 +26,14 @@ def make_store(folder: Path) -> SyncStore:
     moved = np.array([[10, 1], [20, np.nan], [np.nan, np.nan], [30, 3]], np.float32)
     sources = [f"{number} {NASTY}" for number in range(4)]
     with writing_shard(folder / "shard-00000.h5", 2, SIZE, "key", {}) as shard:
-        shard.add(groups, sources, ["0" * 64] * 4, np.zeros((4, 2), np.int32), redrawn, moved)
+        shard.add(Groups(groups, sources, ["0" * 64] * 4, np.zeros((4, 2), np.int32), redrawn, moved))
     with writing_shard(folder / "shard-00001.h5", 2, SIZE, "key", {}):
         pass
-    write_json(
-        folder / "manifest.json",
-        {
-            "format": 1,
-            "finished": "now",
-            "key": "key",
-            "dataset": "walkers",
-            "root": "nowhere",
-            "versions": 2,
-            "size": SIZE,
-            "photos": 4,
-            "redrawn": 3,
-            "without_person": [f"2 {NASTY}"],
-            "failures": [{"path": NASTY, "reason": f"{NASTY}: the file is empty"}],
-            "shards": [{"name": "shard-00000.h5", "photos": 4}, {"name": "shard-00001.h5", "photos": 0}],
-        },
+    shards = (
+        ShardStatus("shard-00000.h5", 4, (f"2 {NASTY}",), ((NASTY, f"{NASTY}: the file is empty"),)),
+        ShardStatus("shard-00001.h5", 0),
     )
+    write_manifest(folder, Manifest("key", "walkers", "nowhere", 2, SIZE, shards, "now", {}))
     return SyncStore(folder)
 
 

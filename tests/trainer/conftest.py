@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from data.shards import FORMAT, SyncStore, writing_shard
+from data.shards import Groups, Manifest, ShardStatus, SyncStore, write_manifest, writing_shard
 from trainer.config import Config, make_config
 
 PEOPLE, PHOTOS, VERSIONS, SIZE = 6, 6, 2, (32, 16)
@@ -82,33 +81,34 @@ def make_store(tmp_path: Path) -> MakeStore:
                 _write(root / f"rgb/test/{camera}/{person + 5:03d}/cropped_rgb{photo + 1:03d}.jpg", pixels)
         folder = tmp_path / "work" / "sync" / name
         folder.mkdir(parents=True)
-        shards: list[dict[str, object]] = []
+        shards: list[ShardStatus] = []
         for start in range(0, len(sources), shard_photos):
             part = slice(start, start + shard_photos)
             count = len(sources[part])
             shard = folder / f"shard-{len(shards):05d}.h5"
             with writing_shard(shard, VERSIONS, SIZE, name, {}) as writer:
                 writer.add(
-                    np.stack(groups[part]),
-                    sources[part],
-                    [hashlib.sha256((root / source).read_bytes()).hexdigest() for source in sources[part]],
-                    np.zeros((count, VERSIONS), np.int32),
-                    np.ones(count, np.bool_),
-                    np.zeros((count, 2), np.float32),
+                    Groups(
+                        images=np.stack(groups[part]),
+                        sources=sources[part],
+                        digests=[hashlib.sha256((root / source).read_bytes()).hexdigest() for source in sources[part]],
+                        templates=np.zeros((count, VERSIONS), np.int32),
+                        redrawn=np.ones(count, np.bool_),
+                        moved=np.zeros((count, 2), np.float32),
+                    )
                 )
-            shards.append({"name": shard.name, "photos": count, "redrawn": count})
-        manifest = {
-            "format": FORMAT,
-            "key": name,
-            "dataset": dataset,
-            "root": str(root),
-            "photos": len(sources),
-            "versions": VERSIONS,
-            "size": SIZE,
-            "finished": "2026-01-01T00:00:00+00:00",
-            "shards": shards,
-        }
-        (folder / "manifest.json").write_text(json.dumps(manifest))
+                shards.append(writer.status())
+        manifest = Manifest(
+            key=name,
+            dataset=dataset,
+            root=str(root),
+            versions=VERSIONS,
+            size=SIZE,
+            shards=tuple(shards),
+            finished="2026-01-01T00:00:00+00:00",
+            recipe={},
+        )
+        write_manifest(folder, manifest)
         return folder
 
     return make

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import zipfile
@@ -28,7 +29,7 @@ def test_a_run_says_what_made_it(run: runs.Run, store: SyncStore, tiny: Callable
     assert facts["packages"]["torch"] == torch.__version__.split("+")[0]
     assert facts["command"].startswith("python -m trainer")
     assert facts["device"].startswith("CPU")
-    assert (facts["dataset"], facts["key"]) == ("walkers", store.manifest["key"])
+    assert (facts["dataset"], facts["key"]) == ("walkers", store.manifest.key)
     assert {"commit", "started", "finished", "python", "root"} <= facts.keys()
     assert run.config == tiny()
     assert run.sync == store.path
@@ -39,7 +40,7 @@ def test_other_settings_or_shards_are_refused(run: runs.Run, store: SyncStore, t
     with pytest.raises(InputError, match=r"run one was started with eps 0\.6, not 0\.5"):
         runs.start(run.folder, tiny(eps=0.5), store.path, store.manifest, CPU)
     with pytest.raises(InputError, match="was started on the shards"):
-        runs.start(run.folder, tiny(), store.path, {**store.manifest, "key": "other"}, CPU)
+        runs.start(run.folder, tiny(), store.path, dataclasses.replace(store.manifest, key="other"), CPU)
 
 
 def test_the_last_two_checkpoints_are_kept(run: runs.Run) -> None:

@@ -140,8 +140,8 @@ def _newest(stores: Path, painter: str, keep_person: bool = False) -> Path:
     found = []
     for path in stores.glob(f"walkers-*/{MANIFEST}"):
         manifest = read_manifest(path.parent)
-        recipe = manifest["recipe"]
-        if manifest["finished"] and (recipe["painter"], recipe["keep_person"]) == (painter, keep_person):
+        recipe = manifest.recipe
+        if manifest.finished and (recipe["painter"], recipe["keep_person"]) == (painter, keep_person):
             found.append((path.stat().st_mtime, path.parent))
     if not found:
         how = "`make sync DATASET=walkers ARGS=--keep-person`" if keep_person else "`make worth`"

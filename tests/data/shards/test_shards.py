@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import dataclasses
+import json
 import multiprocessing
 import os
 import pickle
@@ -18,13 +20,28 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data.runtime.errors import InputError
-from data.runtime.files import replacing, write_json
-from data.shards import SyncStore, newest_store, read_status, verify, writing_shard
+from data.runtime.files import replacing
+from data.shards import (
+    Groups,
+    Manifest,
+    ShardStatus,
+    SyncStore,
+    newest_store,
+    read_manifest,
+    read_status,
+    verify,
+    write_manifest,
+    writing_shard,
+)
 
 SIZE = (8, 4)
 VERSIONS = 2
 KEY = "0123abcd"
 NAMES = ("plain.jpg", "two words.jpg", "größe/衣.jpg", "line\nbreak.jpg", os.fsdecode(b"not-utf8-\xff.jpg"))
+
+
+def make_manifest(shards: tuple[ShardStatus, ...], finished: str | None = "now") -> Manifest:
+    return Manifest(KEY, "d", "r", VERSIONS, SIZE, shards, finished, {})
 
 
 def make_store(
@@ -40,18 +57,19 @@ def make_store(
         with writing_shard(folder / f"shard-{number:05d}.h5", VERSIONS, SIZE, KEY, {"software": "test"}) as shard:
             for row in rows:
                 shard.add(
-                    groups[row : row + 1],
-                    [NAMES[row % len(NAMES)]],
-                    [sha256(groups[row, 0]).hexdigest()],
-                    np.array([[row, row + 1]], np.int32),
-                    np.array([row % 2 == 0]),
-                    np.array([[row, 0.5]], np.float32),
+                    Groups(
+                        images=groups[row : row + 1],
+                        sources=[NAMES[row % len(NAMES)]],
+                        digests=[sha256(groups[row, 0]).hexdigest()],
+                        templates=np.array([[row, row + 1]], np.int32),
+                        redrawn=np.array([row % 2 == 0]),
+                        moved=np.array([[row, 0.5]], np.float32),
+                    )
                 )
             shard.fail("torn\n.jpg", "truncated")
-        shards.append({"name": f"shard-{number:05d}.h5", "photos": size})
+            shards.append(shard.status())
         start += size
-    manifest = {"format": 1, "key": KEY, "dataset": "d", "root": "r", "photos": start, "versions": VERSIONS}
-    write_json(folder / "manifest.json", {**manifest, "size": SIZE, "finished": finished, "shards": shards})
+    write_manifest(folder, make_manifest(tuple(shards), finished))
     return groups
 
 
@@ -70,7 +88,7 @@ def single_shard(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, np.nda
 def test_groups_come_back_as_written_in_the_order_asked(made: tuple[Path, np.ndarray]) -> None:
     folder, groups = made
     store = SyncStore(folder)
-    assert (len(store), store.versions, store.size, store.manifest["dataset"]) == (7, VERSIONS, SIZE, "d")
+    assert (len(store), store.versions, store.size, store.manifest.dataset) == (7, VERSIONS, SIZE, "d")
     order = [6, 0, 3, 3, 5, 2]
     np.testing.assert_array_equal(store.groups(order), groups[order])
     np.testing.assert_array_equal(store.groups(np.array(order)), groups[order])
@@ -134,7 +152,7 @@ def test_more_shards_than_may_stay_open(tmp_path: Path, monkeypatch: pytest.Monk
 def test_an_exception_leaves_no_file(tmp_path: Path) -> None:
     def fail() -> None:
         with writing_shard(tmp_path / "shard-00000.h5", VERSIONS, SIZE, KEY, {}) as shard:
-            shard.add(*_rows(1))
+            shard.add(_rows(1))
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
@@ -160,9 +178,10 @@ def test_a_failed_rewrite_keeps_the_old_file(tmp_path: Path) -> None:
 def test_a_killed_writer_leaves_no_shard(tmp_path: Path) -> None:
     code = (
         "import os, signal, sys; sys.path.insert(0, '.')\n"
-        "from pathlib import Path; import numpy as np; from data.shards import writing_shard\n"
+        "from pathlib import Path; import numpy as np; from data.shards import Groups, writing_shard\n"
         f"with writing_shard(Path({str(tmp_path / 'shard-00000.h5')!r}), 1, (4, 2), 'k', {{}}) as shard:\n"
-        "    shard.add(np.zeros((9, 2, 4, 2, 3)), ['a'] * 9, ['b'] * 9, np.zeros((9, 1)), np.ones(9), np.ones((9,2)))\n"
+        "    groups = np.zeros((9, 2, 4, 2, 3)), ['a'] * 9, ['b'] * 9, np.zeros((9, 1)), np.ones(9), np.ones((9,2))\n"
+        "    shard.add(Groups(*groups))\n"
         "    os.kill(os.getpid(), signal.SIGKILL)\n"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[3])
@@ -179,6 +198,23 @@ def test_a_folder_that_is_no_store(tmp_path: Path) -> None:
     (tmp_path / "manifest.json").write_text('{"format": 99}')
     with pytest.raises(InputError, match="format 99"):
         SyncStore(tmp_path)
+
+
+def test_a_manifest_comes_back_as_written(tmp_path: Path) -> None:
+    shards = (ShardStatus("shard-00000.h5", 3, ("a.jpg",), (("b.jpg", "torn"),)), ShardStatus("shard-00001.h5", 0))
+    manifest = dataclasses.replace(make_manifest(shards), recipe={"painter": "pise", "canvas": [64, None]})
+    write_manifest(tmp_path, manifest)
+    assert read_manifest(tmp_path) == manifest
+    written = json.loads((tmp_path / "manifest.json").read_text())
+    assert (written["photos"], written["redrawn"], written["without_person"]) == (3, 2, ["a.jpg"])
+    assert written["failures"] == [{"path": "b.jpg", "reason": "torn"}]
+
+
+def test_a_manifest_of_an_older_version_is_read(tmp_path: Path) -> None:
+    facts = {"format": 1, "key": KEY, "dataset": "d", "root": "r", "photos": 3, "versions": VERSIONS, "size": SIZE}
+    shards = [{"name": "shard-00000.h5", "photos": 3}]
+    (tmp_path / "manifest.json").write_text(json.dumps({**facts, "finished": "now", "shards": shards}))
+    assert read_manifest(tmp_path) == make_manifest((ShardStatus("shard-00000.h5", 3),))
 
 
 def test_an_unfinished_store_is_refused(tmp_path: Path) -> None:
@@ -256,14 +292,10 @@ def test_photos_changed_since_are_found(tmp_path: Path) -> None:
     root = tmp_path / "root"
     root.mkdir()
     (root / "a.jpg").write_bytes(b"as it was")
-    groups, _, _, *columns = _rows(1)
+    rows = dataclasses.replace(_rows(1), sources=["a.jpg"], digests=[sha256(b"as it was").hexdigest()])
     with writing_shard(tmp_path / "shard-00000.h5", VERSIONS, SIZE, KEY, {}) as shard:
-        shard.add(groups, ["a.jpg"], [sha256(b"as it was").hexdigest()], *columns)
-    entry = {"name": "shard-00000.h5", "photos": 1}
-    write_json(
-        tmp_path / "manifest.json",
-        {"format": 1, "key": KEY, "finished": "now", "versions": VERSIONS, "size": SIZE, "shards": [entry]},
-    )
+        shard.add(rows)
+    write_manifest(tmp_path, make_manifest((ShardStatus("shard-00000.h5", 1),)))
     assert list(verify(tmp_path, root)) == [("shard-00000.h5", None)]
     (root / "a.jpg").write_bytes(b"other")
     assert "changed since" in str(dict(verify(tmp_path, root))["shard-00000.h5"])
@@ -272,6 +304,7 @@ def test_photos_changed_since_are_found(tmp_path: Path) -> None:
     assert list(verify(tmp_path)) == [("shard-00000.h5", None)]
 
 
-def _rows(count: int) -> tuple[np.ndarray, list[str], list[str], np.ndarray, np.ndarray, np.ndarray]:
-    groups, templates = np.zeros((count, 1 + VERSIONS, *SIZE, 3), np.uint8), np.zeros((count, VERSIONS), np.int32)
-    return groups, ["a"] * count, ["b"] * count, templates, np.ones(count, np.bool_), np.zeros((count, 2), np.float32)
+def _rows(count: int) -> Groups:
+    images, templates = np.zeros((count, 1 + VERSIONS, *SIZE, 3), np.uint8), np.zeros((count, VERSIONS), np.int32)
+    moved = np.zeros((count, 2), np.float32)
+    return Groups(images, ["a"] * count, ["b"] * count, templates, np.ones(count, np.bool_), moved)

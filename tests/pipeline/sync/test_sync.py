@@ -93,8 +93,8 @@ def test_every_photo_is_in_the_store_beside_its_versions(command: Sync, walkers:
         change = np.abs(group[1:].astype(int) - group[0]).mean((0, 3))
         np.testing.assert_allclose(store.moved(index), [change[clothing].mean(), change[~clothing].mean()], rtol=1e-5)
     manifest = store.manifest
-    assert (manifest["dataset"], manifest["photos"], manifest["failures"]) == ("walkers", 18, [])
-    assert Path(manifest["root"]) == walkers.absolute()
+    assert (manifest.dataset, manifest.photos, manifest.failures) == ("walkers", 18, ())
+    assert Path(manifest.root) == walkers.absolute()
 
 
 def test_the_second_time_nothing_is_done(command: Sync) -> None:
@@ -183,9 +183,9 @@ def test_photos_that_cannot_be_read_are_listed_and_left_out(command: Sync, walke
     assert "2 photos could not be read" in result.output
     store = SyncStore(newest_store(Path("work/sync")))
     assert len(store) == 16
-    failures = store.manifest["failures"]
-    assert [walkers / failure["path"] for failure in failures] == [torn, empty]
-    assert "empty" in failures[1]["reason"]
+    failures = store.manifest.failures
+    assert [walkers / name for name, _ in failures] == [torn, empty]
+    assert "empty" in failures[1][1]
     sources = {walkers / store.source(index) for index in range(16)}
     assert sources == set(photos_of(walkers)) - {torn, empty}
     assert "complete already" in command().output
@@ -202,8 +202,8 @@ def test_a_photo_without_a_person_is_kept_with_copies(command: Sync, walkers: Pa
     assert [store.redrawn(index) for index in range(18)] == [index != 5 for index in range(18)]
     np.testing.assert_array_equal(store.group(5), store.group(5)[:1].repeat(5, 0))
     assert np.isnan(store.moved(5)).all()
-    assert store.manifest["redrawn"] == 17
-    assert [walkers / path for path in store.manifest["without_person"]] == [photo]
+    assert store.manifest.redrawn == 17
+    assert [walkers / path for path in store.manifest.without_person] == [photo]
 
 
 def test_annotations_that_people_have_serve_in_place_of_the_data_sets_own(command: Sync, walkers: Path) -> None:
@@ -267,7 +267,7 @@ def test_the_next_batch_is_sketched_and_the_last_one_written_while_one_is_painte
             return redrawn
 
     manifest, _ = sync.run(sync.plan("walkers", walkers, photos_of(walkers), Patient(), Path("work/sync")))
-    assert manifest["photos"] == 18
+    assert manifest.photos == 18
     group = SyncStore(newest_store(Path("work/sync"))).group(17)
     np.testing.assert_array_equal(group[1:], (255 - group[:1]).repeat(2, 0))
 
@@ -276,7 +276,7 @@ def test_a_shard_that_failed_gets_a_second_chance(walkers: Path, monkeypatch: py
     monkeypatch.setattr(sync, "SHARD", 8)
     painter = Inverter(failing=(2,))
     manifest, made = sync.run(sync.plan("walkers", walkers, photos_of(walkers), painter, Path("work/sync")))
-    assert (made, manifest["photos"], painter.calls) == (3, 18, 4)
+    assert (made, manifest.photos, painter.calls) == (3, 18, 4)
     store = SyncStore(newest_store(Path("work/sync")))
     group = store.group(12)
     np.testing.assert_array_equal(group[1:], (255 - group[:1]).repeat(2, 0))
@@ -324,7 +324,7 @@ def test_two_runs_on_one_folder_exclude_each_other(walkers: Path) -> None:
                 sync.run(job)
 
     manifest, made = sync.run(dataclasses.replace(job, painter=Second()))
-    assert (made, manifest["photos"]) == (1, 18)
+    assert (made, manifest.photos) == (1, 18)
     assert sync.run(job)[1] == 0
 
 

@@ -26,16 +26,16 @@ def test_quality_by_hand() -> None:
 
 
 def test_people_are_those_of_the_folders(store: SyncStore, tmp_path: Path) -> None:
-    benchmark = open_benchmark("walkers", store.manifest["root"])
+    benchmark = open_benchmark("walkers", store.manifest.root)
     people = people_of(benchmark, store)
     assert people is not None
     assert people.tolist() == [person for person in range(6) for _ in range(6)]
     next((tmp_path / "dataset" / "rgb" / "train" / "001").iterdir()).unlink()
-    assert people_of(open_benchmark("walkers", store.manifest["root"]), store) is None
+    assert people_of(open_benchmark("walkers", store.manifest.root), store) is None
 
 
 def test_validation_looks_at_no_test_photo(store: SyncStore, tiny: Callable[..., Config], tmp_path: Path) -> None:
-    benchmark = open_benchmark("walkers", store.manifest["root"])
+    benchmark = open_benchmark("walkers", store.manifest.root)
     for photo in (tmp_path / "dataset" / "rgb" / "test").rglob("*.jpg"):
         photo.write_bytes(b"")
     encoder, _ = make_encoder("small", "none", 1, (32, 16))

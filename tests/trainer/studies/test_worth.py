@@ -1,13 +1,12 @@
 """The table of what redrawing is worth: means and spreads over seeds, gains over the baseline."""
 
-import json
 import os
 from pathlib import Path
 
 import pytest
 
 from data.runtime.errors import InputError
-from data.shards import FORMAT
+from data.shards import MANIFEST, Manifest, write_manifest
 from trainer.ranking.results import EvaluationProtocol, Result, Score
 from trainer.studies.worth import arms, format_worth
 
@@ -79,18 +78,17 @@ def test_missing_shards_say_how_to_make_them(tmp_path: Path) -> None:
         arms(tmp_path)
 
 
-def write_manifest(folder: Path, painter: str, keep_person: bool) -> Path:
+def make_shards(folder: Path, painter: str, keep_person: bool) -> Path:
     folder.mkdir()
     recipe = {"painter": painter, "keep_person": keep_person}
-    manifest = folder / "manifest.json"
-    manifest.write_text(json.dumps({"format": FORMAT, "finished": "now", "recipe": recipe}))
-    return manifest
+    write_manifest(folder, Manifest("key", "walkers", "root", 3, (8, 4), (), "now", recipe))
+    return folder / MANIFEST
 
 
 def test_each_arm_has_the_newest_shards_of_its_kind(tmp_path: Path) -> None:
     kinds = [("new", "pise", False), ("kept", "pise", True), ("ideal", "ideal", False), ("old", "pise", False)]
     for age, (key, painter, keep_person) in enumerate(kinds):
-        path = write_manifest(tmp_path / f"walkers-{key}", painter, keep_person)
+        path = make_shards(tmp_path / f"walkers-{key}", painter, keep_person)
         os.utime(path, (1e9 - age, 1e9 - age))
     assert [(arm.name, arm.store.name) for arm in arms(tmp_path, keep_person=True)] == [
         ("baseline", "walkers-new"),
@@ -103,6 +101,6 @@ def test_each_arm_has_the_newest_shards_of_its_kind(tmp_path: Path) -> None:
 
 def test_missing_kept_shards_say_how_to_make_them(tmp_path: Path) -> None:
     for painter in ("pise", "ideal"):
-        write_manifest(tmp_path / f"walkers-{painter}", painter, keep_person=False)
+        make_shards(tmp_path / f"walkers-{painter}", painter, keep_person=False)
     with pytest.raises(InputError, match="make sync DATASET=walkers ARGS=--keep-person"):
         arms(tmp_path, keep_person=True)

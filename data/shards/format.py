@@ -1,0 +1,154 @@
+"""Shards: HDF5 files of groups, a group being a photo and its redrawn versions.
+
+A store is a folder of `shard-00000.h5 ...` and a `manifest.json`, whose `finished` is the time when the last shard was
+made, null before.
+Photos are numbered through all shards in their order. A shard holds
+
+    images         uint8 (n, 1+S, H, W, 3)  the photo first; one chunk a group, so that a group is one read
+    source/path    string (n,)              the photo's path inside the data set's root, with /
+    source/sha256  string (n,)              of the photo's file
+    template       int32 (n, S)             which template each version wears
+    redrawn        bool (n,)                False: no person was found, the group is 1+S copies of the photo
+    moved          float32 (n, 2)           how far the redrawn clothes, and all the rest, are from the photo's: mean
+                                            absolute difference in grey levels (0 to 255); NaN where not redrawn
+    failed/path, failed/reason              photos that could not be read; they are in no group
+
+each with HDF5's Fletcher-32 checksum, and attributes that say what made it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from data.runtime.errors import InputError
+from data.runtime.files import write_json
+
+FORMAT = 1
+"""Version of the format; part of every key."""
+
+MANIFEST = "manifest.json"
+
+
+@dataclass(frozen=True)
+class ShardStatus:
+    """What became of a shard.
+
+    Attributes:
+        name: its file's.
+        photos: how many groups are in it.
+        without_person: names of the photos in which no person was found.
+        failures: (name, reason) of each photo that could not be read.
+    """
+
+    name: str
+    photos: int
+    without_person: tuple[str, ...] = ()
+    failures: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def redrawn(self) -> int:
+        """Groups that were redrawn."""
+        return self.photos - len(self.without_person)
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What a store holds.
+
+    Attributes:
+        key: digest of all that decides a pixel.
+        dataset: name of the data set.
+        root: the data set's folder when the store was made.
+        versions: S, the redrawn versions of each photo.
+        size: height and width of the pictures.
+        shards: all of them, or those that are whole so far.
+        finished: time of the last shard, ISO 8601 in UTC; None while shards are missing.
+        recipe: all that decides a pixel besides the photos and the size, as the painter says it.
+    """
+
+    key: str
+    dataset: str
+    root: str
+    versions: int
+    size: tuple[int, int]
+    shards: tuple[ShardStatus, ...]
+    finished: str | None
+    recipe: Mapping[str, Any]
+
+    @property
+    def photos(self) -> int:
+        """Groups in all shards."""
+        return sum(shard.photos for shard in self.shards)
+
+    @property
+    def redrawn(self) -> int:
+        """Groups in which a person was found."""
+        return sum(shard.redrawn for shard in self.shards)
+
+    @property
+    def without_person(self) -> tuple[str, ...]:
+        """Names of the photos in which no person was found."""
+        return tuple(name for shard in self.shards for name in shard.without_person)
+
+    @property
+    def failures(self) -> tuple[tuple[str, str], ...]:
+        """(name, reason) of each photo that could not be read."""
+        return tuple(failure for shard in self.shards for failure in shard.failures)
+
+
+def write_manifest(folder: Path, manifest: Manifest) -> None:
+    """Write the manifest of the store in `folder`, whole or not at all."""
+    content = {
+        "format": FORMAT,
+        "finished": manifest.finished,
+        "key": manifest.key,
+        "dataset": manifest.dataset,
+        "root": manifest.root,
+        "photos": manifest.photos,
+        "redrawn": manifest.redrawn,
+        "versions": manifest.versions,
+        "size": manifest.size,
+        "recipe": manifest.recipe,
+        "without_person": manifest.without_person,
+        "failures": [{"path": name, "reason": reason} for name, reason in manifest.failures],
+        "shards": [asdict(shard) for shard in manifest.shards],
+    }
+    write_json(folder / MANIFEST, content)
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """Read the manifest of a store, finished or not.
+
+    Raises:
+        InputError: there is none, it is damaged, or its format is unknown.
+    """
+    path = folder / MANIFEST
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if content["format"] != FORMAT:
+            raise InputError(f"{path}: format {content['format']}, but this program reads {FORMAT}: repeat `make sync`")
+        height, width = content["size"]
+        return Manifest(
+            key=content["key"],
+            dataset=content["dataset"],
+            root=content["root"],
+            versions=int(content["versions"]),
+            size=(int(height), int(width)),
+            shards=tuple(_shard(entry) for entry in content["shards"]),
+            finished=content["finished"],
+            recipe=content.get("recipe", {}),
+        )
+    except FileNotFoundError:
+        raise InputError(f"{folder}: no {MANIFEST}, so this is no sync folder: make one with `make sync`") from None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{path}: damaged ({error}): remove it and repeat `make sync`") from error
+
+
+def _shard(entry: Mapping[str, Any]) -> ShardStatus:
+    """A shard's entry; older manifests did not say which photos are without a person or could not be read."""
+    failures = tuple((name, reason) for name, reason in entry.get("failures", ()))
+    return ShardStatus(entry["name"], int(entry["photos"]), tuple(entry.get("without_person", ())), failures)

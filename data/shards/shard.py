@@ -1,0 +1,85 @@
+"""One shard, open for reading."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import h5py
+import numpy as np
+import numpy.typing as npt
+
+from data.runtime.errors import InputError
+from data.shards.format import ShardStatus
+
+
+@dataclass(frozen=True)
+class Shard:
+    """A shard's columns as `data.shards.format` describes them; the images stay on disk."""
+
+    path: Path
+    file: h5py.File
+    images: h5py.Dataset
+    sources: list[str]
+    digests: list[str]
+    templates: npt.NDArray[np.int32]
+    redrawn: npt.NDArray[np.bool_]
+    moved: npt.NDArray[np.float32]
+    failures: tuple[tuple[str, str], ...]
+
+    def read(self, row: int, group: npt.NDArray[np.uint8]) -> None:
+        """Read a group from the disk into `group`, uint8 (1+S, H, W, 3); InputError if its checksum is wrong."""
+        try:
+            group[...] = self.images[row]
+        except OSError as error:
+            raise damaged(self.path, f"group {row}: {error}") from error
+
+    def check_shape(self, photos: int, versions: int, size: tuple[int, int]) -> None:
+        """Raise InputError unless the images are as many and as large as the manifest says."""
+        expected = (photos, 1 + versions, *size, 3)
+        if self.images.shape != expected:
+            raise damaged(self.path, f"images are {self.images.shape}, the manifest says {expected}")
+
+
+def open_shard(path: Path, key: str) -> Shard:
+    """Open a shard of the store with this key; InputError if it is missing, damaged or of another store."""
+    if not path.is_file():
+        raise InputError(f"{path}: this shard is missing: repeat `make sync` to make it again")
+    try:
+        # Finished shards never change, so no lock is needed (network disks often have none); groups are read in random
+        # order, so HDF5's cache of chunks would only copy them once more.
+        file = h5py.File(path, "r", locking=False, rdcc_nbytes=0)
+        if file.attrs["key"] != key:
+            raise InputError(f"{path}: made by another sync (key {file.attrs['key']}, not {key}): remove the file")
+        failures = zip(_texts(file["failed/path"]), _texts(file["failed/reason"]), strict=True)
+        return Shard(
+            path=path,
+            file=file,
+            images=file["images"],
+            sources=_texts(file["source/path"]),
+            digests=_texts(file["source/sha256"]),
+            templates=file["template"][:],
+            redrawn=file["redrawn"][:],
+            moved=file["moved"][:],
+            failures=tuple(failures),
+        )
+    except (OSError, KeyError, ValueError, RuntimeError) as error:
+        raise damaged(path, str(error)) from error
+
+
+def read_status(path: Path, key: str) -> ShardStatus:
+    """Say what is in a shard; no picture is read. InputError as for `open_shard`."""
+    shard = open_shard(path, key)
+    with shard.file:
+        alone = tuple(source for source, found in zip(shard.sources, shard.redrawn, strict=True) if not found)
+        return ShardStatus(path.name, len(shard.sources), alone, shard.failures)
+
+
+def damaged(path: Path, reason: str) -> InputError:
+    """Make the error that says what is wrong with a shard, and what to do."""
+    return InputError(f"{path}: this shard is damaged ({reason}): remove the file and repeat `make sync`")
+
+
+def _texts(column: h5py.Dataset) -> list[str]:
+    return [os.fsdecode(value) for value in column[:]]

@@ -1,0 +1,117 @@
+"""Writing a shard, which appears whole or not at all."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import numpy.typing as npt
+
+from data.runtime.files import replacing
+from data.shards.format import FORMAT, ShardStatus
+
+
+@dataclass(frozen=True)
+class Groups:
+    """Some n groups, the rows of a shard, column by column.
+
+    Attributes:
+        images: uint8 (n, 1+S, H, W, 3), the photo first, then its versions.
+        sources: name of each photo, its path below the data set's root.
+        digests: SHA-256 of each photo's file, in hexadecimal.
+        templates: int32 (n, S), which template each version wears.
+        redrawn: bool (n,), False where no person was found.
+        moved: float32 (n, 2), how far the redrawn clothes, and all the rest, are from the photo's, in grey levels.
+    """
+
+    images: npt.NDArray[np.uint8]
+    sources: Sequence[str]
+    digests: Sequence[str]
+    templates: npt.NDArray[np.int32]
+    redrawn: npt.NDArray[np.bool_]
+    moved: npt.NDArray[np.float32]
+
+
+class ShardWriter:
+    """The shard being written by `writing_shard`."""
+
+    def __init__(self, file: h5py.File, name: str, versions: int, size: tuple[int, int]) -> None:
+        shape = (1 + versions, *size, 3)
+        self._file, self._name = file, name
+        self._images = file.create_dataset(
+            "images", (0, *shape), np.uint8, maxshape=(None, *shape), chunks=(1, *shape), fletcher32=True
+        )
+        self._sources: list[str] = []
+        self._digests: list[str] = []
+        self._failures: list[tuple[str, str]] = []
+        self._templates = np.empty((0, versions), np.int32)
+        self._redrawn = np.empty(0, np.bool_)
+        self._moved = np.empty((0, 2), np.float32)
+
+    def add(self, groups: Groups) -> None:
+        """Append groups."""
+        start = len(self._sources)
+        self._images.resize(start + len(groups.sources), axis=0)
+        self._images[start:] = groups.images
+        self._sources += groups.sources
+        self._digests += groups.digests
+        self._templates = np.concatenate([self._templates, groups.templates])
+        self._redrawn = np.concatenate([self._redrawn, groups.redrawn])
+        self._moved = np.concatenate([self._moved, groups.moved])
+
+    def fail(self, source: str, reason: str) -> None:
+        """Note a photo that could not be read."""
+        self._failures.append((source, reason))
+
+    def status(self) -> ShardStatus:
+        """Say what is in the shard so far."""
+        alone = tuple(source for source, found in zip(self._sources, self._redrawn, strict=True) if not found)
+        return ShardStatus(self._name, len(self._sources), alone, tuple(self._failures))
+
+    def finish(self, attributes: Mapping[str, Any]) -> None:
+        """Write all but the images."""
+        columns = {
+            "source/path": _strings(self._sources),
+            "source/sha256": _strings(self._digests),
+            "template": self._templates,
+            "redrawn": self._redrawn,
+            "moved": self._moved,
+            "failed/path": _strings([source for source, _ in self._failures]),
+            "failed/reason": _strings([reason for _, reason in self._failures]),
+        }
+        for name, column in columns.items():
+            options = {"fletcher32": True, "chunks": column.shape} if column.size else {}
+            self._file.create_dataset(name, data=column, **options)
+        self._file.attrs.update(attributes)
+
+
+@contextmanager
+def writing_shard(
+    path: Path, versions: int, size: tuple[int, int], key: str, made_by: Mapping[str, Any]
+) -> Iterator[ShardWriter]:
+    """Give a writer for a shard, which appears whole when the block ends, or not at all if it raises.
+
+    Args:
+        path: its file.
+        versions: S, the redrawn versions of each photo.
+        size: height and width of the pictures.
+        key: that of the store.
+        made_by: any further attributes, strings and numbers.
+    """
+    # In version 1.10 of HDF5's layout the metadata carry checksums too.
+    with replacing(path) as temporary, h5py.File(temporary, "x", libver="v110") as file:
+        writer = ShardWriter(file, path.name, versions, size)
+        yield writer
+        writer.finish({**made_by, "format": FORMAT, "key": key, "versions": versions, "size": size})
+
+
+def _strings(values: Sequence[str]) -> npt.NDArray[np.bytes_]:
+    """Strings of one length in bytes, which (unlike HDF5's of varying length) are under the checksum."""
+    encoded = [os.fsencode(value) for value in values]
+    return np.array(encoded, dtype=h5py.string_dtype("utf-8", max(map(len, encoded), default=1)))
