@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from data.benchmark import Benchmark
-from data.readers import celeb_reid, csv_file, deepchange, last, ltcc, market1501, prcc, vc_clothes
+from data.readers import celeb_reid, csv_file, deepchange, folder, last, ltcc, market1501, prcc, vc_clothes
 from data.runtime.errors import InputError
 
 
@@ -22,6 +22,7 @@ _READERS: dict[str, Callable[[Path], Benchmark]] = {
     "csv": csv_file.read,
     "deepchange": deepchange.read,
     "deepchange-cameras": deepchange.read_cameras,
+    "folder": folder.read,
     "last": last.read,
     "ltcc": ltcc.read,
     "ltcc-changing": ltcc.read_changing,

@@ -22,7 +22,7 @@ class Setting:
     of the same camera and those in other clothes.
 
     `shots` says what the gallery is: "multi-shot" all of it, "single-shot" one photo of each person, drawn `draws`
-    times. Raises InputError where a rule that needs the clothes meets photos whose clothes are unknown.
+    times. Raises InputError where a label that the rule needs is unknown of a photo.
     """
 
     name: str
@@ -40,6 +40,9 @@ class Setting:
         for side, records in (("query", self.query), ("gallery", self.gallery)):
             if not records:
                 raise InputError(f"the {side} of the {self.name} setting is empty: see the dataset's folder")
+            unknown = next((record.path for record in records if None in (record.person, record.camera)), None)
+            if unknown is not None:
+                raise InputError(f"{unknown}: its person or camera is unknown, but the {self.name} setting needs both")
             if self.name != "standard":
                 bare = next((record.path for record in records if record.clothes is None), None)
                 if bare is not None:

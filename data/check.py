@@ -14,20 +14,29 @@ from data.photo import read_photo
 from data.runtime.errors import InputError
 
 _BATCH = 64
+_LABELS = ("person", "camera", "clothes")
 
 
 def format_summary(benchmark: Benchmark) -> str:
-    """Return a table of people, photos, cameras and outfits of the training photos and each side of each setting."""
+    """Return a table of people, photos, cameras and outfits of the training photos and each side of each setting.
+
+    A count that the labels do not give is "?".
+    """
     lines = [f"{'':<36}{'people':>9}{'photos':>9}{'cameras':>9}{'outfits':>9}"]
     for part, records in benchmark.parts().items():
-        people, cameras = ({getattr(r, name) for r in records} for name in ("person", "camera"))
-        outfits = {record.clothes for record in records}
-        counted = "?" if None in outfits else f"{len(outfits):,}"
-        lines.append(f"{part:<36}{len(people):>9,}{len(records):>9,}{len(cameras):>9,}{counted:>9}")
+        people, cameras, outfits = (_counted([getattr(r, name) for r in records]) for name in _LABELS)
+        lines.append(f"{part:<36}{people:>9}{len(records):>9,}{cameras:>9}{outfits:>9}")
     for name, setting in benchmark.settings.items():
         draws = f" over {setting.draws} draws" if "single-shot" in setting.shots else ""
         lines.append(f"{name}: ranked {' and '.join(setting.shots)}{draws}")
+    if not benchmark.settings:
+        lines.append("no query and gallery: retrieval cannot be measured here")
     return "\n".join(lines)
+
+
+def _counted(labels: Sequence[str | None]) -> str:
+    """How many different labels there are, or that this is not known of all photos."""
+    return "?" if None in labels else f"{len(set(labels)):,}"
 
 
 def warnings(benchmark: Benchmark) -> list[str]:

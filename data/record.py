@@ -11,10 +11,10 @@ class ImageRecord:
     """A photo, who is in it, which camera took it and which clothes are worn.
 
     `path` is absolute or relative to the current folder. Labels are names, not numbers, and only have a meaning inside
-    one benchmark. `clothes` names an outfit of a person (two people never share one), or is None where nobody knows.
+    one benchmark; each is None where nobody knows. `clothes` names an outfit of a person: two people never share one.
     """
 
     path: Path
-    person: str
-    camera: str
-    clothes: str | None
+    person: str | None = None
+    camera: str | None = None
+    clothes: str | None = None

@@ -233,7 +233,9 @@ def _judge(manifest: Manifest, store: SyncStore, config: Config, device: torch.d
         click.echo(f"no labels to report cluster quality by: {error}")
         return None
     people = people_of(benchmark, store)
-    return None if people is None else Judge(benchmark, people, config, device, workers)
+    if people is None:
+        click.echo("who is in the photos is not known of all: training needs no labels, clusters are not rated by them")
+    return Judge(benchmark, people, config, device, workers)
 
 
 def _checkpoint(run: runs.Run, which: str) -> dict[str, Any]:

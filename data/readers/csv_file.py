@@ -3,10 +3,11 @@
     path,person,camera,clothes,split
     photos/anna 1.jpg,anna,door,red,train
 
-The last three columns may be missing, and so may their values. path is relative to the CSV's folder and below it.
-clothes is a name within the person. split is train (the default), query, gallery, validation-query or
-validation-gallery; query and gallery together make the "standard" setting and, where all their clothes are known and
-some query has a match, "clothing-change" and "same-clothing". Without a camera, no photo counts as of the same camera.
+path is relative to the CSV's folder and below it. The other columns may be missing, and so may their values, but photos
+of the query and gallery need their person. clothes is a name within the person. split is train (the default), query,
+gallery, validation-query or validation-gallery; query and gallery together make the "standard" setting and, where all
+their clothes are known and some query has a match, "clothing-change" and "same-clothing". Without a camera, no photo
+counts as of the same camera.
 """
 
 from __future__ import annotations
@@ -67,10 +68,9 @@ def _rows(file: Path) -> Iterator[tuple[int, dict[str, str]]]:
             reader = csv.DictReader(lines, restkey="", restval="", strict=True)
             columns = [name.strip() for name in reader.fieldnames or ()]
             reader.fieldnames = columns
-            wrong = sorted({"path", "person"} - set(columns)) or sorted(set(columns) - set(_COLUMNS))
-            if wrong or len(set(columns)) < len(columns):
-                found = ", ".join(columns) or "nothing"
-                raise InputError(f"{file}: expected a first row of {', '.join(_COLUMNS)} (two at least), found {found}")
+            if "path" not in columns or not set(columns) <= set(_COLUMNS) or len(set(columns)) < len(columns):
+                found, wanted = ", ".join(columns) or "nothing", ", ".join(_COLUMNS)
+                raise InputError(f"{file}: expected a first row of {wanted} (path at least), found {found}")
             for number, row in enumerate(reader, 2):
                 if "" in row:
                     raise InputError(f"{file}, row {number}: more values than columns; quote values that hold a comma")
@@ -83,16 +83,19 @@ def _parse(folder: Path, row: dict[str, str]) -> tuple[str, ImageRecord]:
     split = row.get("split") or "train"
     if split not in _SPLITS:
         raise ValueError(f"split {split!r} is unknown; use one of {', '.join(_SPLITS)}")
-    if not row["path"] or not row["person"]:
-        raise ValueError("path or person is empty; give both")
+    person = row.get("person") or None
+    if not row["path"]:
+        raise ValueError("path is empty; give one, or remove the row")
+    if person is None and split != "train":
+        raise ValueError(f"person is empty; {split} photos need one")
     inside = os.path.relpath(folder / row["path"], folder)
     if inside.startswith(os.pardir):
         raise ValueError(f"{row['path']} lies outside the CSV's folder; put the CSV above its photos")
     path = folder / inside
     if not path.is_file():
         raise ValueError(f"there is no photo {path}; paths are relative to the CSV's folder")
-    clothes = f"{row['person']}-{row['clothes']}" if row.get("clothes") else None
-    return split, ImageRecord(path, row["person"], row.get("camera") or f"({split})", clothes)
+    clothes = f"{person}-{row['clothes']}" if person and row.get("clothes") else None
+    return split, ImageRecord(path, person, row.get("camera") or f"({split})", clothes)
 
 
 def _settings(file: Path, query: list[ImageRecord], gallery: list[ImageRecord]) -> dict[str, Setting]:
@@ -111,7 +114,7 @@ def _settings(file: Path, query: list[ImageRecord], gallery: list[ImageRecord]) 
 
 def _has_match(setting: str, query: list[ImageRecord], gallery: list[ImageRecord]) -> bool:
     """Say whether any query has a match by another camera, in other clothes or in the same as the setting asks."""
-    seen: dict[str, set[tuple[str, str | None]]] = {}
+    seen: dict[str | None, set[tuple[str | None, str | None]]] = {}
     for record in gallery:
         seen.setdefault(record.person, set()).add((record.camera, record.clothes))
     wants_same = setting == "same-clothing"

@@ -49,7 +49,9 @@ def read_changing(root: Path) -> Benchmark:
     except ValueError as error:
         raise InputError(f"{root / _CHANGING}: expected the number of a person on each line ({error})") from None
     setting = benchmark.settings["clothing-change"]
-    query, gallery = (tuple(r for r in side if int(r.person) in changing) for side in (setting.query, setting.gallery))
+    query, gallery = (
+        tuple(r for r in side if r.person and int(r.person) in changing) for side in (setting.query, setting.gallery)
+    )
     published = {"train": _PUBLISHED["train"]}
     settings = named(Setting("clothing-change", query, gallery))
     return dataclasses.replace(benchmark, name="ltcc-changing", settings=settings, published=published)

@@ -39,4 +39,4 @@ def _records(folder: Path) -> list[ImageRecord]:
 
 
 def _by(records: list[ImageRecord], setting: str) -> tuple[ImageRecord, ...]:
-    return tuple(record for record in records if int(record.camera) in _CAMERAS[setting])
+    return tuple(record for record in records if record.camera and int(record.camera) in _CAMERAS[setting])

@@ -44,17 +44,20 @@ def label_quality(labels: np.ndarray, people: np.ndarray) -> dict[str, float]:
 
 @dataclass(frozen=True)
 class Judge:
-    """Rates by a benchmark's labels; people holds the person of each photo of the store, int64 (N,)."""
+    """Rates by a benchmark's labels.
+
+    people holds the person of each photo of the store, int64 (N,), or is None where they are not all known.
+    """
 
     benchmark: Benchmark
-    people: np.ndarray
+    people: np.ndarray | None
     config: Config
     device: torch.device
     workers: int = 0
 
     def clusters(self, labels: np.ndarray) -> dict[str, float]:
-        """ARI, NMI and purity of pseudo labels: see label_quality."""
-        return label_quality(labels, self.people)
+        """ARI, NMI and purity of pseudo labels, as label_quality gives them; nothing where people are unknown."""
+        return {} if self.people is None else label_quality(labels, self.people)
 
     def validate(self, encoder: nn.Module) -> dict[str, float]:
         """mAP and R1 in each validation protocol, per cent, and `score`, the mAP of the first of PREFERRED there is.

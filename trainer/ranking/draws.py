@@ -38,7 +38,7 @@ def draw_galleries(setting: Setting) -> tuple[Draw, ...]:
     """
     photos: dict[str, list[int]] = {}
     for position in sorted(range(len(setting.gallery)), key=lambda i: setting.gallery[i].path.parts):
-        photos.setdefault(setting.gallery[position].person, []).append(position)
+        photos.setdefault(str(setting.gallery[position].person), []).append(position)
     # Of what Python's source of random numbers gives, only random() is promised to be the same in every version.
     source = random.Random(0)
     return tuple(

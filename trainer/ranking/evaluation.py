@@ -65,7 +65,10 @@ def evaluate_benchmark(
     """
     settings = {"test": benchmark.settings, "validation": benchmark.validation}[measurement.split]
     if not settings:
-        raise InputError(f"{benchmark.name} has no {measurement.split} settings: nothing can be ranked")
+        raise InputError(
+            f"{benchmark.name} has no {measurement.split} settings, nothing can be ranked: list query and gallery "
+            "photos with their people in a CSV (DATASET=csv), or rank in another data set (--dataset)"
+        )
     records = {record.path: record for setting in settings.values() for record in (*setting.query, *setting.gallery)}
     features = _checked(extract(tuple(records.values())), len(records))
     row = {path: number for number, path in enumerate(records)}

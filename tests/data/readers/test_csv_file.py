@@ -56,6 +56,14 @@ def test_two_columns_are_enough_to_train(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("photos")
+@pytest.mark.parametrize("text", ["path\nphotos/anna 1.jpg\n", "path,person,clothes\nphotos/anna 1.jpg,,red\n"])
+def test_people_of_training_photos_need_not_be_known(tmp_path: Path, text: str) -> None:
+    benchmark = open_benchmark("csv", write(tmp_path, text))
+    assert [(r.person, r.clothes) for r in benchmark.train] == [(None, None)]
+    assert benchmark.settings == {}
+
+
+@pytest.mark.usefixtures("photos")
 def test_without_cameras_and_clothes_there_is_the_standard_setting(tmp_path: Path) -> None:
     rows = [",".join(line.split(",")[i] for i in (0, 1, 4)) for line in FULL.splitlines()]
     benchmark = open_benchmark("csv", write(tmp_path, "\n".join(rows)))
@@ -73,7 +81,9 @@ def test_without_cameras_and_clothes_there_is_the_standard_setting(tmp_path: Pat
         ("path,person,cloths\n", "expected a first row of .* found path, person, cloths"),
         ("path,person,person\n", "expected a first row"),
         ("path,person\n", "no photo in it"),
-        ("path,person\nq/anna.jpg,\n", "row 2: path or person is empty"),
+        ("path,person\nq/anna.jpg,\n,anna\n", "row 3: path is empty"),
+        ("path,person,split\nq/anna.jpg,,gallery\n", "row 2: person is empty; gallery photos need one"),
+        ("path,split\nq/anna.jpg,query\n", "row 2: person is empty; query photos need one"),
         ("path,person\nq/anna.jpg,anna\nnone.jpg,bert\n", r"row 3: there is no photo .*none\.jpg"),
         ("path,person\nq/anna.jpg,anna\n./q/anna.jpg,bert\n", r"row 3: \./q/anna\.jpg is in row 2 too"),
         ("path,person\n../elsewhere.jpg,anna\n", r"row 2: \.\./elsewhere\.jpg lies outside"),

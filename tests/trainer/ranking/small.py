@@ -35,8 +35,8 @@ BENCHMARK = Benchmark(
 def noisy_features(records: Sequence[ImageRecord]) -> np.ndarray:
     random = np.random.default_rng(0)
     centres = dict(zip(PEOPLE, random.normal(size=(len(PEOPLE), 8)), strict=True))
-    return np.array([centres[r.person] + random.normal(size=8) for r in records], np.float32)
+    return np.array([centres[str(r.person)] + random.normal(size=8) for r in records], np.float32)
 
 
 def perfect_features(records: Sequence[ImageRecord]) -> torch.Tensor:
-    return torch.eye(len(PEOPLE))[[PEOPLE.index(r.person) for r in records]]
+    return torch.eye(len(PEOPLE))[[PEOPLE.index(str(r.person)) for r in records]]

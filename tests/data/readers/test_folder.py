@@ -1,0 +1,52 @@
+"""A folder of photos without labels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from data import open_benchmark
+from data.check import format_summary, warnings
+from data.runtime.errors import InputError
+
+Make = Callable[..., None]
+
+
+def test_every_picture_is_a_training_photo_whatever_the_nesting(tmp_path: Path, make_photos: Make) -> None:
+    names = ["a.png", "b c/2.JPG", "b c/d/é.webp"]
+    make_photos(*names, ".hidden/x.png", "annotation/a.png.png")
+    (tmp_path / "notes.txt").write_text("no picture")
+    benchmark = open_benchmark("folder", tmp_path)
+    assert benchmark.name == "folder"
+    assert [record.path for record in benchmark.train] == [tmp_path / name for name in names]
+    assert {(record.person, record.camera, record.clothes) for record in benchmark.train} == {(None, None, None)}
+    assert benchmark.settings == {}
+    assert warnings(benchmark) == []
+
+
+def test_what_nobody_knows_is_not_counted(tmp_path: Path, make_photos: Make) -> None:
+    make_photos("1.png", "2.png")
+    lines = format_summary(open_benchmark("folder", tmp_path)).splitlines()
+    assert lines[1].split() == ["train", "?", "2", "?", "?"]
+    assert lines[2] == "no query and gallery: retrieval cannot be measured here"
+
+
+def test_what_the_commands_write_is_no_photo(
+    tmp_path: Path, make_photos: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_photos("work/sync/folder-1/preview/shard-00000.png", "x/work/1.png", "2.png")
+    monkeypatch.chdir(tmp_path)
+    found = [record.path for record in open_benchmark("folder", Path(".")).train]
+    assert found == [Path("2.png"), Path("x/work/1.png")]
+
+
+def test_a_folder_without_photos_is_refused(tmp_path: Path, make_photos: Make) -> None:
+    with pytest.raises(InputError, match="no picture in it"):
+        open_benchmark("folder", tmp_path)
+    with pytest.raises(InputError, match="give the folder of your photos as DATA_ROOT"):
+        open_benchmark("folder", tmp_path / "none")
+    make_photos("annotation/a.png.png")
+    with pytest.raises(InputError, match="no picture in it but annotations"):
+        open_benchmark("folder", tmp_path)
