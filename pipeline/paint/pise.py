@@ -81,7 +81,8 @@ class Sitter:
 
     `image` (height, width, 3) and `annotation` are as the canvas shows them, `box` is the photo's place there.
     `targets`: uint8 (S, height, width), the parsings to paint into, None for the person's own. `clothing`: bool
-    (S, H, W), where the photo or the version has clothes, in the store's size.
+    (S, H, W), where the photo or the version has clothes, and `parsing`: uint8 (H, W), the photo's regions, are in the
+    store's size.
     """
 
     image: npt.NDArray[np.uint8]
@@ -89,6 +90,7 @@ class Sitter:
     box: Box
     targets: npt.NDArray[np.uint8] | None
     clothing: npt.NDArray[np.bool_]
+    parsing: npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
@@ -170,6 +172,7 @@ class PisePainter:
             "precision": self.precision,
             "cut": self.cut,
             **({} if self.cut == "template" else {"shoes": "kept"}),
+            **({"composite": 2} if self.keep else {}),
         }
 
     def prepare(self, folder: Path, photos: Sequence[Path]) -> None:
@@ -203,9 +206,9 @@ class PisePainter:
             clothing[some] = [sitter.clothing for sitter in sitters]
         if self.keep:
             originals = np.stack([resize(image, self.size) for _, image in sketch.photos])
-            for version in range(self.versions):
-                painted = images[:, [version]]
-                images[:, [version]] = keep_person(originals, painted, clothing[:, version])
+            parsings = np.zeros(originals.shape[:3], np.uint8)
+            parsings[rows] = [sketch.sitters[row].parsing for row in rows]
+            images = keep_person(originals, images, clothing, parsings, np.isin(parsings, self.regions))
         found = np.isin(np.arange(count), rows)
         return Redrawn(images, found, sketch.dealt, np.asarray(clothing.any(1)))
 
@@ -217,13 +220,14 @@ class PisePainter:
     def _sit(self, image: npt.NDArray[np.uint8], annotation: Annotation, dealt: npt.NDArray[np.int32]) -> Sitter:
         """Lay a photo with a person on the canvas, and cut the clothes of the templates `dealt` (S,) to its body."""
         placed, annotated, box = self.canvas.fit(image, annotation)
-        clothing = np.isin(annotation.resize(*self.size).parsing, self.regions)[None].repeat(self.versions, 0)
+        parsing = annotation.resize(*self.size).parsing
+        clothing = np.isin(parsing, self.regions)[None].repeat(self.versions, 0)
         if self.cut == "photo":
-            return Sitter(placed, annotated, box, None, clothing)
+            return Sitter(placed, annotated, box, None, clothing, parsing)
         cuts = _cuts(self._prepared, self.regions)
         targets = recut_each(annotated, [cuts[index] for index in dealt])
         clothing |= np.isin(_in_store(targets, box, self.size), self.regions)
-        return Sitter(placed, annotated, box, targets, clothing)
+        return Sitter(placed, annotated, box, targets, clothing, parsing)
 
     @torch.inference_mode()
     def _paint(self, sitters: Sequence[Sitter], dealt: npt.NDArray[np.int32]) -> npt.NDArray[np.uint8]:

@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from data.annotation import Annotation
+from data.annotation import Annotation, Region
 from data.runtime.errors import InputError
 from pipeline.framing import Canvas, cut, resize
 from pipeline.paint.composite import keep_person
@@ -80,14 +80,18 @@ def test_only_the_clothes_are_taken_from_the_painting() -> None:
     random = np.random.default_rng(0)
     photos = random.integers(0, 256, (2, 256, 64, 3), dtype=np.uint8)
     painted = random.integers(0, 256, (2, 3, 256, 64, 3), dtype=np.uint8)
-    clothing = np.zeros((2, 256, 64), bool)
-    clothing[:, 100:150, 20:50] = True
-    mixed = keep_person(photos, painted, clothing)
+    worn = np.zeros((2, 256, 64), bool)
+    worn[:, 100:150, 20:50] = True
+    clothing = worn[:, None].repeat(3, 1)
+    parsings = np.where(worn, Region.UPPER_CLOTHES, Region.BACKGROUND).astype(np.uint8)
     far = np.ones((256, 64), bool)
     far[97:153, 17:53] = False
+    painted[:, :, far] = photos[:, None][:, :, far]
+    mixed = keep_person(photos, painted, clothing, parsings, worn)
     np.testing.assert_array_equal(mixed[:, :, far], np.broadcast_to(photos[:, None], painted.shape)[:, :, far])
     np.testing.assert_array_equal(mixed[:, :, 103:147, 23:47], painted[:, :, 103:147, 23:47])
-    row = keep_person(np.zeros_like(photos), np.full_like(painted, 200), clothing)[0, 0, 125, :35, 0]
+    bright = np.where(far, 0, 200).astype(np.uint8)[None, None, ..., None].repeat(2, 0).repeat(3, 1).repeat(3, 4)
+    row = keep_person(np.zeros_like(photos), bright, clothing, parsings, worn)[0, 0, 125, :35, 0]
     assert (np.diff(row.astype(int)) >= 0).all()
     assert len(np.unique(row)) > 4
     assert abs(int(row[19]) + int(row[20]) - 200) <= 1
