@@ -226,7 +226,7 @@ def _settings(
 
 
 def _judge(manifest: Manifest, store: SyncStore, config: Config, device: torch.device, workers: int) -> Judge | None:
-    """Whoever knows the labels of the data set, if its folder is where it was and its photos are labelled."""
+    """Whoever knows what labels the data set has, if its folder is where it was."""
     try:
         benchmark = open_benchmark(manifest.dataset, manifest.root)
     except InputError as error:

@@ -45,6 +45,9 @@ def test_validation_looks_at_no_test_photo(store: SyncStore, tiny: Callable[...,
         figures["score"] == figures["validation clothing-change multi-shot mAP"]
     )
     assert 0 < figures["score"] <= 100
+    unlabelled = Judge(benchmark, None, tiny(), torch.device("cpu"))
+    assert unlabelled.clusters(np.zeros(36, np.int64)) == {}
+    assert unlabelled.validate(encoder) == figures
 
 
 def test_sheet_is_a_row_a_cluster(store: SyncStore) -> None:
