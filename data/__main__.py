@@ -10,6 +10,7 @@ import click
 from data import check, names, open_benchmark
 from data.runtime.console import OneLineGroup
 from data.runtime.errors import InputError
+from data.runtime.places import DATASETS, dataset_root
 from data.walkers.dataset import Recipe, write_walkers
 
 
@@ -26,7 +27,7 @@ def main() -> None:
 @click.option("--jobs", type=click.IntRange(1), default=os.cpu_count() or 1, help="processes; by default one a core")
 def check_dataset(dataset: str, data_root: Path | None, jobs: int) -> None:
     """Say what a data set holds, where it differs from what was published, and which photos cannot be read."""
-    benchmark = open_benchmark(dataset, data_root or Path("work/datasets") / dataset)
+    benchmark = open_benchmark(dataset, dataset_root(dataset, data_root))
     click.echo(f"{benchmark.name} in {benchmark.root}")
     click.echo(check.format_summary(benchmark))
     for warning in check.warnings(benchmark):
@@ -44,7 +45,7 @@ def check_dataset(dataset: str, data_root: Path | None, jobs: int) -> None:
 @click.option(
     "--data-root",
     type=click.Path(path_type=Path),
-    default=Path("work/datasets/walkers"),
+    default=DATASETS / "walkers",
     show_default=True,
     help="the folder to write",
 )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
@@ -14,6 +13,7 @@ import numpy.typing as npt
 from PIL import Image, UnidentifiedImageError
 
 from data.runtime.errors import InputError
+from data.runtime.files import replacing
 
 
 class Region(IntEnum):
@@ -110,18 +110,17 @@ class Annotation:
 def write_annotation(root: Path, photo: Path, annotation: Annotation) -> None:
     """Write the annotation of `photo` (a file under `root`): a palette PNG of the parsing and a JSON of the joints.
 
-    Each file is written beside its place and renamed, so a file with its final name is whole.
+    A file with its final name is whole.
     """
     parsing_file, joints_file = _files(root, photo)
     parsing_file.parent.mkdir(parents=True, exist_ok=True)
     picture = Image.fromarray(annotation.parsing)
     picture.putpalette(_PALETTE)
     joints = [None if np.isnan(x) else [round(float(x), 2), round(float(y), 2)] for x, y in annotation.joints]
-    temporary = parsing_file.with_suffix(f".{os.getpid()}.part")
-    picture.save(temporary, format="PNG")
-    temporary.replace(parsing_file)
-    temporary.write_text(json.dumps({"joints": joints}), encoding="utf-8")
-    temporary.replace(joints_file)
+    with replacing(parsing_file, flushed=False) as temporary:
+        picture.save(temporary, format="PNG")
+    with replacing(joints_file, flushed=False) as temporary:
+        temporary.write_text(json.dumps({"joints": joints}), encoding="utf-8")
 
 
 def read_annotation(root: Path, photo: Path) -> Annotation:

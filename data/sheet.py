@@ -18,13 +18,14 @@ def contact_sheet(
     rows: Sequence[Sequence[npt.NDArray[np.uint8]] | npt.NDArray[np.uint8]],
     labels: Sequence[str] = (),
     titles: Sequence[str] = (),
+    enlarged: bool = True,
 ) -> Image.Image:
-    """Lay pictures, uint8 (H, W, 3) all of one size, in rows of any lengths; small ones are enlarged by a whole factor.
+    """Lay pictures, uint8 (H, W, 3) all of one size, in rows of any lengths.
 
-    `labels` stand left of the rows, `titles` over the columns.
+    `labels` stand left of the rows, `titles` over the columns; small pictures are `enlarged` by a whole factor.
     """
     height, width = rows[0][0].shape[:2]
-    factor = max(1, -(-_SHORTEST // height))
+    factor = max(1, -(-_SHORTEST // height)) if enlarged else 1
     height, width = height * factor, width * factor
     left = _LETTER * max((len(label) for label in labels), default=0) + _GAP
     top = _LINE + _GAP if titles else _GAP
@@ -38,6 +39,6 @@ def contact_sheet(
         if number < len(labels):
             draw.text((_GAP, y), labels[number], fill="black")
         for column, picture in enumerate(row):
-            enlarged = np.repeat(np.repeat(picture, factor, 0), factor, 1)
-            sheet.paste(Image.fromarray(enlarged), (left + column * (width + _GAP), y))
+            pixels = np.repeat(np.repeat(picture, factor, 0), factor, 1)
+            sheet.paste(Image.fromarray(pixels), (left + column * (width + _GAP), y))
     return sheet

@@ -3,20 +3,39 @@
 from __future__ import annotations
 
 import errno
+import logging
 import signal
+from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
 import click
 
 from data.runtime.errors import InputError, RunError
+from data.runtime.logs import log_to_console
 
 
 class OneLineGroup(click.Group):
     """A click group whose commands end in one line of plain words instead of a traceback.
 
     Exit status: 2 for usage and input, 1 for a fault at run time, 130 after an interrupt. SIGTERM is handled as Ctrl-C.
+    The group takes `--quiet` and `--verbose` before the command; they set what the log shows on the terminal.
     """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for name, level, text in (
+            ("--quiet", logging.WARNING, "show only warnings, errors and the result"),
+            ("--verbose", logging.DEBUG, "show details, too"),
+        ):
+            self.params.append(
+                click.Option([name], is_flag=True, expose_value=False, is_eager=True, help=text, callback=_show(level))
+            )
+
+    def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
+        """Let the log speak on the terminal before options are read, which may change what it shows."""
+        log_to_console()
+        return super().make_context(*args, **kwargs)
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the chosen command; see the class for what becomes of its errors."""
@@ -37,6 +56,14 @@ class OneLineGroup(click.Group):
             _stop(str(interrupt) or "interrupted: repeat the same command to go on", 130)
         finally:
             signal.signal(signal.SIGTERM, previous)
+
+
+def _show(level: int) -> Callable[[click.Context, click.Parameter, bool], None]:
+    def callback(_context: click.Context, _option: click.Parameter, given: bool) -> None:
+        if given:
+            log_to_console(level)
+
+    return callback
 
 
 def _terminate(_signal: int, _frame: FrameType | None) -> None:

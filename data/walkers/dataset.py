@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -12,16 +10,21 @@ from pathlib import Path
 import numpy as np
 from joblib import Parallel, delayed
 from PIL import Image
-from tqdm import tqdm
 
 from data.annotation import write_annotation
 from data.runtime.errors import InputError
+from data.runtime.files import replacing
+from data.runtime.progress import progress
+from data.sheet import contact_sheet
 from data.walkers.camera import CAMERAS, Shot, draw_shot
 from data.walkers.person import Identity, Outfit, draw_identity, draw_outfit
 from data.walkers.render import render
 
 RECIPE_FILE = "walkers.json"
 SHEET_FILE = "sheet.png"
+
+_BATCH = 64  # photos that a process renders at a time
+_PEOPLE_ON_SHEET = 8
 
 _SPLITS = ("train", "val", "test")
 _WARDROBE = {"A": 0, "B": 0, "C": 1}  # PRCC: A and B see the same outfit, C another
@@ -44,7 +47,7 @@ class Recipe:
 
 @dataclass(frozen=True)
 class WalkerPhoto:
-    """Which photo: of whom, by which camera, the how manieth."""
+    """Which photo: of whom, by which camera, and its number among these."""
 
     split: str
     person: int
@@ -96,7 +99,7 @@ def photos(recipe: Recipe) -> Iterator[WalkerPhoto]:
 
 
 def read_recipe(root: Path) -> Recipe:
-    """The recipe of the walkers at `root`. InputError if there are none."""
+    """Read the recipe of the walkers at `root`; InputError if there are none."""
     try:
         return Recipe(**json.loads((root / RECIPE_FILE).read_text(encoding="utf-8")))
     except (FileNotFoundError, NotADirectoryError) as error:
@@ -115,21 +118,17 @@ def write_walkers(root: Path, recipe: Recipe, jobs: int = -1) -> bool:
         if read_recipe(root) == recipe:
             return False
         raise InputError(f"{root} holds walkers of another recipe: remove it, or choose another DATA_ROOT")
-    building = root.with_name(f"{root.name}.{os.getpid()}.part")
-    try:
-        everything = list(photos(recipe))
-        batches = [everything[start : start + 64] for start in range(0, len(everything), 64)]
+    everything = list(photos(recipe))
+    batches = [everything[start : start + _BATCH] for start in range(0, len(everything), _BATCH)]
+    with replacing(root, flushed=False) as building:
         done = Parallel(n_jobs=jobs, return_as="generator")(
             delayed(_write_photos)(building, recipe, batch) for batch in batches
         )
-        with tqdm(total=len(everything), desc="walkers", unit=" photos", disable=None) as progress:
+        with progress("rendering", len(everything)) as rendered:
             for count in done:
-                progress.update(count)
-        _write_sheet(building / SHEET_FILE, recipe)
+                rendered.advance(count)
+        _sheet(recipe).save(building / SHEET_FILE)
         (building / RECIPE_FILE).write_text(json.dumps(asdict(recipe), indent=2) + "\n", encoding="utf-8")
-        building.rename(root)
-    finally:
-        shutil.rmtree(building, ignore_errors=True)
     return True
 
 
@@ -143,18 +142,15 @@ def _write_photos(root: Path, recipe: Recipe, batch: list[WalkerPhoto]) -> int:
     return len(batch)
 
 
-def _write_sheet(file: Path, recipe: Recipe, people: int = 8) -> None:
-    """A row a test person: two photos by each camera."""
+def _sheet(recipe: Recipe) -> Image.Image:
+    """A row for each of the first test people: two photos by each camera."""
     first = 1 + recipe.train_people + recipe.val_people
     rows = [
-        np.concatenate(
-            [
-                render(*scene(recipe, WalkerPhoto("test", person, camera, number)), recipe.height, recipe.width)[0]
-                for camera in CAMERAS
-                for number in (1, 2)
-            ],
-            axis=1,
-        )
-        for person in range(first, first + min(people, recipe.test_people))
+        [
+            render(*scene(recipe, WalkerPhoto("test", person, camera, number)), recipe.height, recipe.width)[0]
+            for camera in CAMERAS
+            for number in (1, 2)
+        ]
+        for person in range(first, first + min(_PEOPLE_ON_SHEET, recipe.test_people))
     ]
-    Image.fromarray(np.concatenate(rows)).save(file)
+    return contact_sheet(rows, enlarged=False)

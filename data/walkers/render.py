@@ -9,7 +9,7 @@ from PIL import Image
 from data.annotation import Annotation
 from data.walkers.body import pose_body
 from data.walkers.camera import Shot, backdrop, expose
-from data.walkers.drawing import Canvas, draw_figure
+from data.walkers.drawing import Drawing, draw_figure
 from data.walkers.person import Identity, Outfit
 
 _SUPERSAMPLING = 4
@@ -23,9 +23,9 @@ def render(
     The same person and shot with another outfit give the photo that an ideal generator would redraw.
     """
     tall, wide = height * _SUPERSAMPLING, width * _SUPERSAMPLING
-    canvas = Canvas(backdrop(shot, height, width, _SUPERSAMPLING))
+    drawing = Drawing(backdrop(shot, height, width, _SUPERSAMPLING))
     body = pose_body(identity, outfit, shot, tall, wide)
-    draw_figure(canvas, body, outfit)
-    photo = expose(canvas.picture.reduce(_SUPERSAMPLING), shot)
-    parsing = np.asarray(canvas.parsing.resize((width, height), Image.Resampling.NEAREST))
+    draw_figure(drawing, body, outfit)
+    photo = expose(drawing.picture.reduce(_SUPERSAMPLING), shot)
+    parsing = np.asarray(drawing.parsing.resize((width, height), Image.Resampling.NEAREST))
     return photo, Annotation(body.joints() / np.float32(_SUPERSAMPLING), parsing)

@@ -132,7 +132,13 @@ def test_a_failure_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.Mon
     def fail(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("data.walkers.dataset._write_sheet", fail)
+    monkeypatch.setattr("data.walkers.dataset._sheet", fail)
     with pytest.raises(KeyboardInterrupt):
         write_walkers(tmp_path / "set", SMALL, jobs=1)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_photo_is_drawn_as_it_always_was() -> None:
+    pixels, annotation = render(*scene(Recipe(), WalkerPhoto("train", 3, "C", 2)))
+    drawn = hashlib.sha256(pixels.tobytes() + annotation.parsing.tobytes()).hexdigest()
+    assert drawn == "c5c63cd0db02656f2de88b47a3be26c9487daa2af33bc08ec383379ba7b6039b"

@@ -16,7 +16,7 @@ from data.runtime.errors import InputError
 from data.runtime.files import write_json
 from pipeline.annotate.annotator import Annotator
 from pipeline.pise.checkpoint import load_generator
-from pipeline.pise.fidelity import Fidelity, measure_fidelity
+from pipeline.pise.fitting.fidelity import Fidelity, measure_fidelity
 from pipeline.pise.fitting.objectives import Objective, Shuffled
 from pipeline.pise.fitting.pairs import render_scenes
 from pipeline.pise.fitting.perceptual import load_perceptual

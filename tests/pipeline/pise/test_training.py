@@ -15,8 +15,8 @@ from PIL import Image
 from data.annotation import CLOTHING_REGIONS
 from data.runtime.errors import Interrupted, RunError
 from pipeline.pise import Generator, load_generator
-from pipeline.pise.fidelity import measure_fidelity
 from pipeline.pise.fitting import training
+from pipeline.pise.fitting.fidelity import measure_fidelity
 from pipeline.pise.fitting.objectives import redraw
 from pipeline.pise.fitting.pairs import Batch, Scenes, render_scenes
 from pipeline.pise.fitting.training import Examples, PiseSettings, learning_rate, train_generator
