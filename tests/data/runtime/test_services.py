@@ -98,9 +98,15 @@ def test_a_folder_is_whole_or_absent(tmp_path: Path) -> None:
     with replacing(tmp_path / "whole", flushed=False) as building:
         building.mkdir()
         (building / "file").write_text("all of it")
-    with pytest.raises(ZeroDivisionError), replacing(tmp_path / "absent", flushed=False) as building:
-        building.mkdir()
-        (building / "file").write_text(str(1 / 0))
+
+    def fail() -> None:
+        with replacing(tmp_path / "absent", flushed=False) as building:
+            building.mkdir()
+            (building / "file").write_text("half of it")
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
     assert [entry.name for entry in tmp_path.iterdir()] == ["whole"]
 
 
