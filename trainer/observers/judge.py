@@ -60,7 +60,7 @@ class Judge:
         return {} if self.people is None else label_quality(labels, self.people)
 
     def validate(self, encoder: nn.Module) -> dict[str, float]:
-        """Give mAP and R1 of each validation protocol in per cent, and `score`, the mAP of the first of PREFERRED there is.
+        """Give mAP and R1 of each validation protocol in per cent, and `score`, the mAP of the first of PREFERRED.
 
         Nothing where the benchmark has no validation people; never a look at the test.
         """
