@@ -1,4 +1,4 @@
-"""The choice of an annotator: what a dataset has of its own, files that the user has, else pretrained models."""
+"""The choice of an annotator: what a dataset has of its own, files, models that are named, else what is built in."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from pathlib import Path
 
 from data.annotation import FOLDER
 from data.runtime.errors import InputError
+from data.runtime.logs import get_logger
 from pipeline.annotate.annotator import (
     Annotator,
     KeptAnnotations,
@@ -14,9 +15,12 @@ from pipeline.annotate.annotator import (
     PoseSource,
     StoredAnnotations,
 )
+from pipeline.annotate.blazepose import BlazePose
 from pipeline.annotate.files import KeypointsCsv, OpenPoseFolder, ParsingFolder
 from pipeline.annotate.label_spaces import LABEL_SPACES
 from pipeline.annotate.models import PARSING_MODEL, POSE_MODEL, SegformerParsing, VitPose
+
+_log = get_logger(__name__)
 
 
 def choose_annotator(
@@ -33,7 +37,8 @@ def choose_annotator(
     """The annotator for a dataset.
 
     With no choice made, the annotations that the dataset has of its own serve. Else pose and parsing each come from the
-    files given, or from a model, the default one if none is named.
+    files given, else from the model named; without either, the pose comes from BlazePose, which is built in, and the
+    parsing from a model of the Hugging Face hub. What is on the network never changes the choice.
 
     Args:
         root: the dataset's folder.
@@ -56,7 +61,9 @@ def choose_annotator(
         raise InputError(f"{parsing}: say which labels its PNGs have: {', '.join(LABEL_SPACES)}")
     pose_source: PoseSource
     if keypoints is None:
-        pose_source = VitPose(pose_model or POSE_MODEL, device=device)
+        pose_source = VitPose(pose_model, device=device) if pose_model else BlazePose()
+        if not pose_model:
+            _log.info("pose: BlazePose, which is built in; a larger model: --pose-model %s", POSE_MODEL)
     elif keypoints.is_dir():
         pose_source = OpenPoseFolder(keypoints, root)
     else:

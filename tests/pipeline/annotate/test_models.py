@@ -17,6 +17,7 @@ from data.annotation import Joint, write_annotation
 from data.runtime.errors import InputError
 from pipeline.annotate import models as annotation_models
 from pipeline.annotate.annotator import KeptAnnotations, PairedAnnotator, Photo, StoredAnnotations
+from pipeline.annotate.blazepose import BlazePose
 from pipeline.annotate.choose import choose_annotator
 from pipeline.annotate.label_spaces import LABEL_SPACES
 from pipeline.annotate.models import SegformerParsing, VitPose
@@ -188,6 +189,10 @@ def test_choice_of_an_annotator(parser: str, poser: str, tmp_path: Path) -> None
     assert isinstance(mixed, KeptAnnotations)
     assert mixed.digest != files.digest
     write_annotation(tmp_path, one[0], annotation)
+    built_in = choose_annotator(tmp_path, kept, parsing=maps, labels="pise")
+    assert isinstance(built_in, KeptAnnotations)
+    assert isinstance(built_in.annotator, PairedAnnotator)
+    assert isinstance(built_in.annotator.pose, BlazePose)
     assert isinstance(choose_annotator(tmp_path, kept), StoredAnnotations)
 
     with pytest.raises(InputError, match="say which labels"):
