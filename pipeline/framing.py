@@ -12,11 +12,10 @@ from torch.nn import functional
 
 from data.annotation import Annotation
 from data.runtime.errors import InputError
+from pipeline.settings import PADDINGS
 
 MULTIPLE = 16
 """Sides that a generator takes are multiples of this."""
-
-PADDINGS = ("edge", "white")
 
 Box = tuple[int, int, int, int]
 """Top, left, bottom, right of the photo on its canvas, in pixels."""
@@ -68,7 +67,7 @@ class Canvas:
         return top, left, top + rows, left + columns
 
 
-def cut(painted: torch.Tensor, box: Box, size: tuple[int, int]) -> torch.Tensor:
+def crop(painted: torch.Tensor, box: Box, size: tuple[int, int]) -> torch.Tensor:
     """Cut the photo's box out of paintings (N, 3, H, W) on a canvas and resize it to `size`: (N, 3, height, width)."""
     top, left, bottom, right = box
     inside = painted[..., top:bottom, left:right]

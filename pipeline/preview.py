@@ -1,4 +1,4 @@
-"""The preview: contact sheets of a store, with figures, on one HTML page."""
+"""The preview: contact sheets of a store, with statistics, on one HTML page."""
 
 from __future__ import annotations
 
@@ -21,8 +21,16 @@ _STYLE = "body{font-family:sans-serif;margin:2em}img{max-width:100%}li{overflow-
 
 
 @dataclass(frozen=True)
-class Figures:
-    """A shard in figures: photos, those without a person, mean movement of clothes and of the rest in grey levels."""
+class Statistics:
+    """What is known of a shard.
+
+    Attributes:
+        name: of its file.
+        photos: how many it has.
+        alone: names of those without a person.
+        clothing: mean difference of the versions from their photos inside the clothes, in grey levels.
+        rest: the same outside the clothes.
+    """
 
     name: str
     photos: int
@@ -31,7 +39,7 @@ class Figures:
     rest: float
 
 
-def preview(store: SyncStore, rows: int = 6, seed: int = 0) -> Path:
+def write_preview(store: SyncStore, rows: int = 6, seed: int = 0) -> Path:
     """Write a contact sheet of a few photos from each shard, and a page that shows all, into the store's `preview`.
 
     On a sheet each row is a photo and its versions, under a strip of the templates where the store has some. Gives the
@@ -52,26 +60,26 @@ def preview(store: SyncStore, rows: int = 6, seed: int = 0) -> Path:
         with replacing(folder / file) as temporary:
             sheet.save(temporary, format="PNG")
         sources = [store.source(number) for number in drawn]
-        sections.append(_section(figures(store, name, photos), file, dict(zip(drawn.tolist(), sources, strict=True))))
+        sections.append(_section(measure(store, name, photos), file, dict(zip(drawn.tolist(), sources, strict=True))))
     with replacing(folder / PAGE) as temporary:
         temporary.write_text(_page(store, sections), encoding="utf-8", errors="backslashreplace")
     return folder / PAGE
 
 
-def figures(store: SyncStore, name: str, photos: range) -> Figures:
-    """The figures of one shard, from the numbers that the sync kept."""
+def measure(store: SyncStore, name: str, photos: range) -> Statistics:
+    """Give the statistics of one shard, from the numbers that the sync kept."""
     redrawn = np.array([store.redrawn(number) for number in photos])
     moved = np.stack([store.moved(number) for number in photos])[redrawn]
     clothing, rest = (float(np.nanmean(column)) if np.isfinite(column).any() else float("nan") for column in moved.T)
     alone = tuple(store.source(number) for number, has_person in zip(photos, redrawn, strict=True) if not has_person)
-    return Figures(name, len(photos), alone, clothing, rest)
+    return Statistics(name, len(photos), alone, clothing, rest)
 
 
-def line(figures: Figures) -> str:
-    """The figures in words."""
+def in_words(shard: Statistics) -> str:
+    """Say the statistics in a line."""
     return (
-        f"{figures.name}: {figures.photos} photos, {len(figures.alone) / figures.photos:.1%} without a person; "
-        f"clothes moved by {figures.clothing:.1f} grey levels of 255, the rest by {figures.rest:.1f}"
+        f"{shard.name}: {shard.photos} photos, {len(shard.alone) / shard.photos:.1%} without a person; "
+        f"clothes moved by {shard.clothing:.1f} grey levels of 255, the rest by {shard.rest:.1f}"
     )
 
 
@@ -83,14 +91,14 @@ def _strip(store: SyncStore) -> list[list[np.ndarray]]:
     return [[np.full_like(pictures[0], 255), *pictures]]
 
 
-def _section(figures: Figures, file: str, sources: dict[int, str]) -> str:
+def _section(shard: Statistics, file: str, sources: dict[int, str]) -> str:
     names = "".join(f"<li value={number}>{escape(source)}</li>" for number, source in sources.items())
-    alone = "".join(f"<li>{escape(source)}</li>" for source in figures.alone)
+    alone = "".join(f"<li>{escape(source)}</li>" for source in shard.alone)
     if alone:
-        alone = f"<details><summary>without a person: {len(figures.alone)}</summary><ul>{alone}</ul></details>"
+        alone = f"<details><summary>without a person: {len(shard.alone)}</summary><ul>{alone}</ul></details>"
     return (
-        f"<section><h2>{escape(figures.name)}</h2><p>{escape(line(figures))}</p>"
-        f'<img src="{escape(file)}" alt="photos of {escape(figures.name)} and their versions" loading="lazy">'
+        f"<section><h2>{escape(shard.name)}</h2><p>{escape(in_words(shard))}</p>"
+        f'<img src="{escape(file)}" alt="photos of {escape(shard.name)} and their versions" loading="lazy">'
         f"<ol>{names}</ol>{alone}</section>"
     )
 

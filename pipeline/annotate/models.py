@@ -15,6 +15,7 @@ import torch
 from data.runtime.errors import InputError
 from pipeline.annotate.annotator import Photo
 from pipeline.annotate.label_spaces import LABEL_SPACES, to_regions
+from pipeline.loaded import PROCESS
 
 PARSING_MODEL = "mattmdjaga/segformer_b2_clothes"
 POSE_MODEL = "usyd-community/vitpose-base-simple"
@@ -117,19 +118,22 @@ class VitPose:
         return None if np.isnan(joints).all() else joints
 
 
-# Loaded once a process, whatever the number of annotators that were sent there.
-@functools.lru_cache(maxsize=1)
 def _parser(name: str, device: str) -> tuple[Any, Any]:
-    library, folder = _quiet(_transformers()), _files(name)[0].parent
-    model = library.AutoModelForSemanticSegmentation.from_pretrained(folder, use_safetensors=True)
-    return library.AutoImageProcessor.from_pretrained(folder), model.eval().to(device)
+    def load() -> tuple[Any, Any]:
+        library, folder = _quiet(_transformers()), _files(name)[0].parent
+        model = library.AutoModelForSemanticSegmentation.from_pretrained(folder, use_safetensors=True)
+        return library.AutoImageProcessor.from_pretrained(folder), model.eval().to(device)
+
+    return PROCESS.get("parser", (name, device), load)
 
 
-@functools.lru_cache(maxsize=1)
 def _poser(name: str, device: str) -> tuple[Any, Any]:
-    library, folder = _quiet(_transformers()), _files(name)[0].parent
-    model = library.VitPoseForPoseEstimation.from_pretrained(folder, use_safetensors=True)
-    return library.VitPoseImageProcessor.from_pretrained(folder), model.eval().to(device)
+    def load() -> tuple[Any, Any]:
+        library, folder = _quiet(_transformers()), _files(name)[0].parent
+        model = library.VitPoseForPoseEstimation.from_pretrained(folder, use_safetensors=True)
+        return library.VitPoseImageProcessor.from_pretrained(folder), model.eval().to(device)
+
+    return PROCESS.get("poser", (name, device), load)
 
 
 def _transformers() -> Any:

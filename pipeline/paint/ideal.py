@@ -16,7 +16,8 @@ from data.walkers.render import render
 from pipeline.annotate.annotator import Photo
 from pipeline.framing import resize
 from pipeline.outfits import templates
-from pipeline.paint.pise import PisePainter, Redrawn
+from pipeline.paint.painter import Redrawn
+from pipeline.paint.pise import PisePainter
 
 
 class IdealPainter:

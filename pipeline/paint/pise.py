@@ -1,4 +1,4 @@
-"""Painters: what redraws photos in other clothes."""
+"""The painter that has a PISE generator."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -19,60 +19,24 @@ from data.photo import name_below
 from data.runtime.errors import InputError
 from pipeline.annotate.annotator import Annotator, Photo
 from pipeline.dress import Dresser
-from pipeline.framing import Box, Canvas, cut, resize
+from pipeline.framing import Box, Canvas, crop, resize
+from pipeline.loaded import PROCESS
 from pipeline.outfits import templates
 from pipeline.outfits.shape import Cut, only, recut_each
 from pipeline.outfits.templates import TemplateChoice
 from pipeline.paint.composite import keep_person
+from pipeline.paint.painter import Redrawn
 from pipeline.pise import TEXTURE_TRANSFER, Generator, Style, load_generator
-
-CUTS = ("photo", "template")
-PRECISIONS = ("float32", "bfloat16")
-"""What to paint in, as torch calls it."""
+from pipeline.settings import CUTS
 
 PUBLISHED_WIDTH = 64
 PUBLISHED_CANVAS = Canvas(256, 256, "edge")
 
+# Of the way in which clothes keep the photo's own shape: since the second one, the shoes of a template in a skirt or a
+# dress do not colour trousers.
+_VERSION = 2
+
 _PIXELS_AT_ONCE = {"cpu": 2**20, "cuda": 2**23}
-
-
-@dataclass(frozen=True)
-class Redrawn:
-    """What a painter made of B photos, in the size of the store.
-
-    `images`: uint8 (B, S, H, W, 3). `found`: bool (B,), False where no person was found and `images` mean nothing.
-    `templates`: int32 (B, S), which template each version wears. `clothing`: bool (B, H, W), where the photo has
-    clothes or one of its versions has; only used to measure what changed.
-    """
-
-    images: npt.NDArray[np.uint8]
-    found: npt.NDArray[np.bool_]
-    templates: npt.NDArray[np.int32]
-    clothing: npt.NDArray[np.bool_]
-
-
-class Painter(Protocol):
-    """Redraws photos in S versions. Can be pickled; heavy parts are loaded in the process that first needs them."""
-
-    versions: int
-    size: tuple[int, int]
-    device: str
-
-    @property
-    def recipe(self) -> Mapping[str, Any]:
-        """All that decides a pixel, besides the photos and the size, as JSON; cheap, and the same on any machine."""
-
-    def prepare(self, folder: Path, photos: Sequence[Path]) -> None:
-        """Called once, before any photo is redrawn; what it finds out from all photos stays in the sync's folder."""
-
-    def sketch(self, photos: Sequence[Photo]) -> Any:
-        """All that can be done for a batch of photos of any sizes before it is painted.
-
-        The next batch is sketched while one is painted, in another thread.
-        """
-
-    def paint(self, sketch: Any) -> Redrawn:
-        """Redraw the batch."""
 
 
 @dataclass(frozen=True)
@@ -124,7 +88,7 @@ class PisePainter:
         cut: whose shape the clothes have, the "photo"'s own or the "template"'s; None for what the weights are for.
 
     Raises:
-        InputError: unusable weights, a size that they cannot paint, an unknown cut, or fewer templates than versions.
+        InputError: an unknown cut, or fewer templates than versions.
     """
 
     def __init__(
@@ -149,18 +113,37 @@ class PisePainter:
         self.weights, self.root, self.annotator, self.choice = weights, root, annotator, choice
         self.versions, self.size, self.regions = versions, size, tuple(regions)
         self.keep, self.precision, self.device = keep, precision, device
-        generator = _generator(weights, device)
+        self._canvas, self._cut = canvas, cut
+        self.folder: Path | None = None
+
+    @property
+    def generator(self) -> Generator:
+        """The generator, loaded once a process. Raises InputError if clothes cannot be painted with it."""
+        generator = _generator(self.weights, self.device)
         if generator.kind != TEXTURE_TRANSFER:
             raise InputError(
-                f"{weights}: weights of the {generator.kind} kind: clothes need the {TEXTURE_TRANSFER} ones"
+                f"{self.weights}: weights of the {generator.kind} kind: clothes need the {TEXTURE_TRANSFER} ones"
             )
-        self.canvas = canvas or _own_canvas(generator, size)
-        self.cut = cut or ("template" if generator.recuts else "photo")
-        self.folder: Path | None = None
+        return generator
+
+    @functools.cached_property
+    def canvas(self) -> Canvas:
+        """What the generator paints on. Raises InputError for a size that it cannot paint."""
+        return self._canvas or _own_canvas(self.generator, self.size)
+
+    @functools.cached_property
+    def cut(self) -> str:
+        """Whose shape the clothes have: "photo" or "template"."""
+        return self._cut or ("template" if self.generator.recuts else "photo")
 
     @functools.cached_property
     def recipe(self) -> Mapping[str, Any]:
-        """See `Painter`."""
+        """All that decides a pixel; to know it the generator is loaded.
+
+        Raises:
+            InputError: unusable weights, or a size that they cannot paint.
+        """
+        _ = self.generator
         return {
             "painter": "pise",
             "weights": hashlib.sha256(self.weights.read_bytes()).hexdigest(),
@@ -171,15 +154,14 @@ class PisePainter:
             "keep_person": self.keep,
             "precision": self.precision,
             "cut": self.cut,
-            **({} if self.cut == "template" else {"shoes": "kept"}),
+            **({} if self.cut == "template" else {"version": _VERSION}),
             **({"composite": 2} if self.keep else {}),
         }
 
     def prepare(self, folder: Path, photos: Sequence[Path]) -> None:
         """Choose the templates, unless an earlier run did, and save them with their sheet in the folder."""
         if not (folder / templates.FILE).is_file():
-            generator = _generator(self.weights, self.device)
-            chosen = templates.choose(self.choice, photos, self.annotator, generator, self.canvas, self.size)
+            chosen = templates.choose(self.choice, photos, self.annotator, self.generator, self.canvas, self.size)
             templates.save(folder, chosen)
         self.folder = folder
 
@@ -224,8 +206,8 @@ class PisePainter:
         clothing = np.isin(parsing, self.regions)[None].repeat(self.versions, 0)
         if self.cut == "photo":
             return Sitter(placed, annotated, box, None, clothing, parsing)
-        cuts = _cuts(self._prepared, self.regions)
-        targets = recut_each(annotated, [cuts[index] for index in dealt])
+        shapes = _shapes(self._prepared, self.regions)
+        targets = recut_each(annotated, [shapes[index] for index in dealt])
         clothing |= np.isin(_in_store(targets, box, self.size), self.regions)
         return Sitter(placed, annotated, box, targets, clothing, parsing)
 
@@ -247,8 +229,8 @@ class PisePainter:
             _parsing_on(device, np.stack(targets)) if targets else None,
         )
         pairs = zip(painted, sitters, strict=True)
-        cuts = torch.stack([cut(versions, sitter.box, self.size) for versions, sitter in pairs])
-        pixels = cuts.add(1).mul(127.5).round().clamp(0, 255).byte()
+        cropped = torch.stack([crop(versions, sitter.box, self.size) for versions, sitter in pairs])
+        pixels = cropped.add(1).mul(127.5).round().clamp(0, 255).byte()
         return pixels.permute(0, 1, 3, 4, 2).cpu().numpy()
 
     @property
@@ -285,20 +267,22 @@ def _own_canvas(generator: Generator, size: tuple[int, int]) -> Canvas:
     return PUBLISHED_CANVAS if generator.width == PUBLISHED_WIDTH else Canvas(*size)
 
 
-# Loaded once a process, whatever the number of painters that were sent there.
-@functools.lru_cache(maxsize=1)
 def _generator(weights: Path, device: str) -> Generator:
-    return load_generator(weights, device)
+    return PROCESS.get("generator", (weights, device), lambda: load_generator(weights, device))
 
 
-@functools.lru_cache(maxsize=1)
-def _cuts(folder: Path, regions: tuple[int, ...]) -> list[Cut]:
-    return [only(cut, regions) for cut in templates.load(folder).cuts]
+def _shapes(folder: Path, regions: tuple[int, ...]) -> list[Cut]:
+    def load() -> list[Cut]:
+        return [only(cut, regions) for cut in templates.load(folder).cuts]
+
+    return PROCESS.get("shapes", (folder, regions), load)
 
 
-@functools.lru_cache(maxsize=1)
 def _dresser(weights: Path, device: str, folder: Path, regions: tuple[int, ...], precision: str, shod: bool) -> Dresser:
-    chosen = templates.load(folder)
-    worn = chosen.present if shod else templates.without_shoes(chosen)
-    codes, present = (torch.from_numpy(part).to(device) for part in (chosen.codes, worn))
-    return Dresser(_generator(weights, device), Style(codes, present), regions, getattr(torch, precision))
+    def load() -> Dresser:
+        chosen = templates.load(folder)
+        worn = chosen.present if shod else templates.without_shoes(chosen)
+        codes, present = (torch.from_numpy(part).to(device) for part in (chosen.codes, worn))
+        return Dresser(_generator(weights, device), Style(codes, present), regions, getattr(torch, precision))
+
+    return PROCESS.get("dresser", (weights, device, folder, regions, precision, shod), load)

@@ -18,8 +18,8 @@ from pipeline.annotate.annotator import Annotator, Photo
 from pipeline.cielab import to_cielab, to_srgb
 from pipeline.framing import resize
 from pipeline.paint import palette as colours
+from pipeline.paint.painter import Redrawn
 from pipeline.paint.palette import Palette, measure
-from pipeline.paint.pise import Redrawn
 
 CANDIDATES = 256
 """From how many training photos colours are taken; they are drawn from all."""

@@ -28,7 +28,7 @@ from data.runtime.allocator import keep_freed_memory
 from data.runtime.errors import InputError, Interrupted, RunError
 from data.runtime.files import SUFFIX
 from data.shards import FORMAT, MANIFEST, Manifest, ShardStatus, read_manifest, read_status, write_manifest
-from pipeline.paint.pise import Painter
+from pipeline.paint.painter import Painter
 from pipeline.sync.worker import Made, Task, digest_file, make_shard
 
 SHARD = 256

@@ -19,7 +19,7 @@ from data.photo import read_photo
 from data.runtime.errors import InputError, RunError
 from data.shards import Groups, ShardStatus, ShardWriter, writing_shard
 from pipeline.framing import resize
-from pipeline.paint.pise import Painter, Redrawn
+from pipeline.paint.painter import Painter, Redrawn
 
 _BATCH = 32
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from data.annotation import Annotation, Region
 from data.runtime.errors import InputError
-from pipeline.framing import Canvas, cut, resize
+from pipeline.framing import Canvas, crop, resize
 from pipeline.paint.composite import keep_person
 
 
@@ -58,11 +58,11 @@ def test_edge_padding_continues_the_border() -> None:
 def test_what_is_cut_back_is_the_photo() -> None:
     image, annotation = photo(120, 50)
     laid, _, box = Canvas(256, 256, "edge").fit(image, annotation)
-    back = cut(torch.from_numpy(laid).permute(2, 0, 1)[None].float(), box, (120, 50))[0].permute(1, 2, 0).numpy()
+    back = crop(torch.from_numpy(laid).permute(2, 0, 1)[None].float(), box, (120, 50))[0].permute(1, 2, 0).numpy()
     assert back.shape == image.shape
     assert np.abs(back - image).mean() < 1
     same = torch.rand(2, 3, 16, 16)
-    assert torch.equal(cut(same, (0, 0, 16, 16), (16, 16)), same)
+    assert torch.equal(crop(same, (0, 0, 16, 16), (16, 16)), same)
 
 
 @pytest.mark.parametrize(("height", "width"), [(100, 64), (64, 8), (0, 16), (256, 130)])

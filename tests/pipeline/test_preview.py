@@ -12,7 +12,7 @@ from data.runtime.errors import InputError
 from data.shards import Groups, Manifest, ShardStatus, SyncStore, write_manifest, writing_shard
 from data.sheet import contact_sheet
 from pipeline.__main__ import main
-from pipeline.preview import figures, line, preview
+from pipeline.preview import in_words, measure, write_preview
 
 SIZE = (32, 16)
 NASTY = "<script>alert('1')</script>&\n\"衣\".jpg"
@@ -58,15 +58,17 @@ class Page(html.parser.HTMLParser):
             self.entries[-1] += text
 
 
-def test_figures_are_those_of_the_photos_with_a_person(tmp_path: Path) -> None:
+def test_statistics_are_those_of_the_photos_with_a_person(tmp_path: Path) -> None:
     store = make_store(tmp_path / "store")
-    found = figures(store, "shard-00000.h5", range(4))
+    found = measure(store, "shard-00000.h5", range(4))
     assert (found.photos, found.alone, found.clothing, found.rest) == (4, (f"2 {NASTY}",), 20, 2)
-    assert "4 photos, 25.0% without a person; clothes moved by 20.0 grey levels of 255, the rest by 2.0" in line(found)
+    assert "4 photos, 25.0% without a person; clothes moved by 20.0 grey levels of 255, the rest by 2.0" in in_words(
+        found
+    )
 
 
 def test_the_page_shows_each_shard_and_names_are_only_text(tmp_path: Path) -> None:
-    page = preview(make_store(tmp_path / "store"), rows=3)
+    page = write_preview(make_store(tmp_path / "store"), rows=3)
     read = Page(page.read_text(encoding="utf-8"))
     assert "script" not in read.tags
     assert read.pictures == ["shard-00000.png"]
@@ -77,13 +79,13 @@ def test_the_page_shows_each_shard_and_names_are_only_text(tmp_path: Path) -> No
         assert sheet.width > 3 * 64
 
 
-def test_the_command_prints_figures_and_finds_the_last_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_statistics_are_printed_and_the_last_store_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     store = make_store(Path("work/sync/walkers-key"))
     result = CliRunner().invoke(main, ["preview"])
     assert result.exit_code == 0, result.output
     assert result.output.splitlines() == [
-        line(figures(store, "shard-00000.h5", range(4))),
+        in_words(measure(store, "shard-00000.h5", range(4))),
         f"page: {store.path / 'preview' / 'index.html'}",
     ]
     result = CliRunner().invoke(main, ["preview", "--dataset", "prcc"])

@@ -137,3 +137,8 @@ def test_what_is_not_needed_is_not_loaded(code: str, stranger: str) -> None:
     code += f"\nimport sys\nsys.exit('loaded' if {stranger!r} in sys.modules else 0)"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_help_of_the_pipeline_loads_no_torch() -> None:
+    code = "import sys, pipeline.__main__; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0

@@ -25,7 +25,7 @@ from data.walkers.camera import CAMERAS, draw_shot
 from data.walkers.dataset import Recipe, write_walkers
 from data.walkers.person import draw_identity, draw_outfit
 from data.walkers.render import render
-from pipeline.__main__ import WALKERS_WEIGHTS
+from pipeline.compose import WALKERS_WEIGHTS
 
 transformers = pytest.importorskip("transformers")
 pytestmark = pytest.mark.slow

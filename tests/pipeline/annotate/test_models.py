@@ -21,6 +21,7 @@ from pipeline.annotate.blazepose import BlazePose
 from pipeline.annotate.choose import choose_annotator
 from pipeline.annotate.label_spaces import LABEL_SPACES
 from pipeline.annotate.models import SegformerParsing, VitPose
+from pipeline.loaded import PROCESS
 
 transformers = pytest.importorskip("transformers")
 
@@ -55,8 +56,7 @@ def poser(tmp_path_factory: pytest.TempPathFactory) -> str:
 @pytest.fixture(autouse=True)
 def _nothing_stays_loaded() -> Iterator[None]:
     yield
-    annotation_models._parser.cache_clear()
-    annotation_models._poser.cache_clear()
+    PROCESS.clear()
 
 
 def photos(number: int = 6) -> list[Photo]:

@@ -19,10 +19,11 @@ from data.photo import read_photo
 from data.runtime.errors import InputError, RunError
 from data.shards import SyncStore, newest_store
 from pipeline.__main__ import main
-from pipeline.annotate.annotator import Photo, StoredAnnotations
-from pipeline.outfits.templates import TemplateChoice
-from pipeline.paint.pise import PisePainter, Redrawn
+from pipeline.annotate.annotator import Photo
+from pipeline.compose import make_plan
+from pipeline.paint.painter import Redrawn
 from pipeline.pise import POSE_TRANSFER, Generator, save_generator
+from pipeline.settings import SyncSettings
 from pipeline.sync import run as sync
 from pipeline.sync import worker
 
@@ -121,11 +122,9 @@ def test_a_missing_and_a_damaged_shard_are_made_again_and_no_other(command: Sync
 
 
 def test_the_key_changes_with_all_that_decides_a_pixel_and_nothing_else(walkers: Path, random_weights: Path) -> None:
-    def key(choice: TemplateChoice | None = None, root: Path = walkers, **options: Any) -> str:
-        settings = {"size": (64, 32), "weights": random_weights, **options}
-        weights = settings.pop("weights")
-        painter = PisePainter(weights, root, StoredAnnotations(root), choice or TemplateChoice(4), **settings)
-        return sync.plan("walkers", root, photos_of(root), painter, Path("elsewhere")).key
+    def key(root: Path = walkers, **options: Any) -> str:
+        standard = {"dataset": "walkers", "data_root": root, "weights": random_weights, "device": "cpu"}
+        return make_plan(SyncSettings(**{**standard, **options})).key
 
     standard = key()
     shutil.copytree(walkers, "moved")
@@ -134,12 +133,12 @@ def test_the_key_changes_with_all_that_decides_a_pixel_and_nothing_else(walkers:
     other_weights.write_bytes(random_weights.read_bytes()[:-4] + b"\0\0\0\1")
     keys = [
         standard,
-        key(TemplateChoice(4, seed=1)),
-        key(TemplateChoice(6)),
-        key(versions=3),
+        key(seed=1),
+        key(bank=6),
+        key(versions=3, bank=4),
         key(size=(128, 64)),
-        key(keep=True),
-        key(regions=(3,)),
+        key(keep_person=True),
+        key(regions="3"),
         key(precision="bfloat16"),
         key(cut="template"),
         key(weights=other_weights),
