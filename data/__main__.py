@@ -33,11 +33,13 @@ def check_dataset(dataset: str, data_root: Path | None, jobs: int) -> None:
     for warning in check.warnings(benchmark):
         click.echo(f"warning: {warning}", err=True)
     photos = check.all_photos(benchmark)
-    damaged = check.damaged_photos(photos, jobs)
-    for line in damaged:
+    opened = check.open_photos(photos, jobs)
+    for line in opened.damaged:
         click.echo(line, err=True)
-    if damaged:
-        raise InputError(f"{len(damaged):,} of {len(photos):,} photos cannot be read (named above)")
+    if opened.transparent:
+        click.echo(f"{opened.transparent:,} photos have transparent pixels, which are laid on white")
+    if opened.damaged:
+        raise InputError(f"{len(opened.damaged):,} of {len(photos):,} photos cannot be read (named above)")
     click.echo(f"all {len(photos):,} photos can be read")
 
 

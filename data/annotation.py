@@ -171,9 +171,9 @@ def parsing_maps(parsing: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
 
 def _files(root: Path, photo: Path) -> tuple[Path, Path]:
     """The parsing and the joints file of a photo."""
-    try:
-        relative = photo.resolve().relative_to(root.resolve())
-    except ValueError as error:
-        raise InputError(f"{photo} does not lie under {root}: give the dataset's own root") from error
+    # Not resolved: a photo lies where its path says, also where a part of it is a link to somewhere else.
+    relative = Path(os.path.relpath(photo, root))
+    if relative.parts[0] == os.pardir:
+        raise InputError(f"{photo} does not lie under {root}: give the dataset's own root")
     stem = root / FOLDER / relative
     return stem.with_name(stem.name + ".png"), stem.with_name(stem.name + ".json")

@@ -48,6 +48,20 @@ class Setting:
                 if bare is not None:
                     raise InputError(f"{bare}: its clothes are unknown, but the {self.name} setting needs them")
 
+    def queries_with_match(self) -> int:
+        """Count the queries of which some gallery photo is a match under the rule; the others cannot be ranked."""
+        same_or_other = {"same-clothing": (True,), "clothing-change": (False,), "standard": (True, False)}[self.name]
+        seen: dict[str | None, set[tuple[str | None, str | None]]] = {}
+        for record in self.gallery:
+            seen.setdefault(record.person, set()).add((record.camera, record.clothes))
+        return sum(
+            any(
+                camera != record.camera and (clothes == record.clothes) in same_or_other
+                for camera, clothes in seen.get(record.person, ())
+            )
+            for record in self.query
+        )
+
 
 @dataclass(frozen=True)
 class Benchmark:

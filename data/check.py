@@ -5,12 +5,13 @@ from __future__ import annotations
 import multiprocessing
 import signal
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from tqdm import tqdm
 
-from data.benchmark import Benchmark
-from data.photo import read_photo
+from data.benchmark import Benchmark, Setting
+from data.photo import has_transparency, read_photo
 from data.runtime.errors import InputError
 
 _BATCH = 64
@@ -61,7 +62,30 @@ def warnings(benchmark: Benchmark) -> list[str]:
         strangers = sum(record.person not in known for record in setting.query)
         if strangers:
             found.append(f"{name}: {strangers:,} query photos are of people whom the gallery does not hold")
+    for prefix, settings in (("", benchmark.settings), ("validation ", benchmark.validation)):
+        for name, setting in settings.items():
+            found += [f"{prefix}{name}: {why}" for why in (unmeasurable(setting), _trivial(setting)) if why]
     return found
+
+
+def unmeasurable(setting: Setting) -> str | None:
+    """Say why nothing can be measured in a setting: that no query has a match, and what is to blame; else None."""
+    if setting.queries_with_match():
+        return None
+    cameras = {record.camera for record in (*setting.query, *setting.gallery)}
+    if len(cameras) == 1:
+        why = f"all photos are of one camera ({next(iter(cameras))}), and a match is by another one"
+    elif {record.person for record in setting.query}.isdisjoint(record.person for record in setting.gallery):
+        why = "nobody in a query is in the gallery"
+    else:
+        clothes = {"same-clothing": " and in the same clothes", "clothing-change": " and in other clothes"}
+        why = f"nobody in a query is in the gallery by another camera{clothes.get(setting.name, '')}"
+    return f"no query has a match in the gallery, so nothing can be measured: {why}"
+
+
+def _trivial(setting: Setting) -> str | None:
+    people = {record.person for record in setting.gallery}
+    return None if len(people) > 1 else f"the gallery shows one person ({next(iter(people))}) alone: every ranking is right"
 
 
 def all_photos(benchmark: Benchmark) -> list[Path]:
@@ -69,17 +93,27 @@ def all_photos(benchmark: Benchmark) -> list[Path]:
     return list(dict.fromkeys(record.path for records in benchmark.parts().values() for record in records))
 
 
-def damaged_photos(paths: Sequence[Path], jobs: int) -> list[str]:
-    """Open every photo, in `jobs` processes with a progress bar; return a line for each that cannot be read."""
+@dataclass(frozen=True)
+class Opened:
+    """What opening photos showed: a line for each that cannot be read, and how many have transparent pixels."""
+
+    damaged: tuple[str, ...]
+    transparent: int
+
+
+def open_photos(paths: Sequence[Path], jobs: int) -> Opened:
+    """Open every photo, in `jobs` processes with a progress bar."""
     batches = [paths[start : start + _BATCH] for start in range(0, len(paths), _BATCH)]
-    found = []
+    damaged: list[str] = []
+    transparent = 0
     bar = tqdm(total=len(paths), desc="opening", unit=" photos", disable=None)
     # Leaving the pool ends its processes at once, after an interrupt too.
     with bar as progress, multiprocessing.Pool(jobs, _leave_signals_to_the_parent) as pool:
-        for batch, lines in zip(batches, pool.imap(_damaged, batches), strict=True):
-            found += lines
+        for batch, opened in zip(batches, pool.imap(_open, batches), strict=True):
+            damaged += opened.damaged
+            transparent += opened.transparent
             progress.update(len(batch))
-    return found
+    return Opened(tuple(damaged), transparent)
 
 
 def _leave_signals_to_the_parent() -> None:
@@ -87,11 +121,13 @@ def _leave_signals_to_the_parent() -> None:
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
-def _damaged(paths: Sequence[Path]) -> list[str]:
-    found = []
+def _open(paths: Sequence[Path]) -> Opened:
+    damaged: list[str] = []
+    transparent = 0
     for path in paths:
         try:
             read_photo(path)
+            transparent += has_transparency(path)
         except InputError as error:
-            found.append(" ".join(str(error).splitlines()))
-    return found
+            damaged.append(" ".join(str(error).splitlines()))
+    return Opened(tuple(damaged), transparent)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import warnings
 from dataclasses import dataclass
@@ -9,11 +10,19 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps, PngImagePlugin, UnidentifiedImageError
 
 from data.runtime.errors import InputError
 
 MAX_PIXELS = 64_000_000
+
+# What a picture's file says in words is read with it; Pillow's own bounds refuse pictures with much of it.
+PngImagePlugin.MAX_TEXT_CHUNK = 1 << 26
+PngImagePlugin.MAX_TEXT_MEMORY = 1 << 28
+
+_END_OF_JPEG = b"\xff\xd9"
+_PROBE = 4  # bytes of a JPEG, which never hold more than its last rows of blocks
+_LAST_ROWS = 34  # two rows of blocks, and what the colours of the lower one reach into
 _WHITE = (255, 255, 255, 255)
 
 
@@ -41,8 +50,8 @@ def read_photo(path: str | Path, size: tuple[int, int] | None = None) -> np.ndar
     """Return the photo as uint8 (H, W, 3) in RGB order, upright as its EXIF orientation says.
 
     `size` is (height, width) to resize to, bilinear and antialiased; None keeps the photo's own. Of an animation the
-    first frame is read, transparency is laid on white, 16-bit grey is scaled to 8 bits. Raises InputError for whatever
-    cannot be read as a picture, and for pictures of more than MAX_PIXELS pixels.
+    first frame is read, transparency is laid on white, grey of more than 8 bits is scaled to 8. Raises InputError for
+    whatever cannot be read as a picture, and for pictures of more than MAX_PIXELS pixels.
     """
     path = Path(path)
     try:
@@ -57,8 +66,7 @@ def read_photo(path: str | Path, size: tuple[int, int] | None = None) -> np.ndar
                 if image.width * image.height > MAX_PIXELS:
                     measured = f"{image.width} x {image.height} pixels"
                     raise InputError(f"{path}: {measured} are more than the {MAX_PIXELS:,} a photo may have")
-                image.load()
-                image = _to_rgb(ImageOps.exif_transpose(image))
+                image = _to_rgb(ImageOps.exif_transpose(_decoded(image, path)))
     except InputError:
         raise
     except PermissionError:
@@ -73,13 +81,46 @@ def read_photo(path: str | Path, size: tuple[int, int] | None = None) -> np.ndar
     return np.array(image)
 
 
+def has_transparency(path: Path) -> bool:
+    """Whether the photo, one that `read_photo` reads, has pixels that let white through."""
+    with Image.open(path) as image:
+        return image.has_transparency_data and image.convert("RGBA").getextrema()[3][0] < 255
+
+
+def _decoded(image: Image.Image, path: Path) -> Image.Image:
+    """The picture decoded, and a JPEG that lacks next to nothing but the two bytes that mark its end, as well.
+
+    With its end marked the decoder makes up whatever is missing. How far down the file goes shows when some bytes more
+    are taken from it: the picture changes from there on. Of a progressive JPEG that says nothing, since every part of
+    its file changes all of the picture.
+    """
+    try:
+        image.load()
+    except OSError:
+        content = path.read_bytes()
+        if image.format != "JPEG" or image.info.get("progressive") or content.endswith(_END_OF_JPEG):
+            raise
+        whole, shorter = (Image.open(io.BytesIO(held + _END_OF_JPEG)) for held in (content, content[:-_PROBE]))
+        changed = (np.asarray(whole) != np.asarray(shorter)).reshape(whole.height, -1).any(1)
+        if int(changed.argmax()) < whole.height - min(_LAST_ROWS, whole.height // 4):
+            raise
+        return whole
+    return image
+
+
 def _to_rgb(image: Image.Image) -> Image.Image:
     if image.mode.startswith("I"):
-        grey = np.asarray(image).astype(np.int64)
-        return Image.fromarray((grey.clip(0, 65535) >> 8).astype(np.uint8)).convert("RGB")
+        return Image.fromarray(_to_bytes(np.asarray(image).astype(np.int64), image.mode)).convert("RGB")
     if image.mode == "F":
         raise ValueError("its pixels are floating-point numbers, which have no agreed range")
     if image.has_transparency_data:
         image = image.convert("RGBA")
         return Image.alpha_composite(Image.new("RGBA", image.size, _WHITE), image).convert("RGB")
     return image.convert("RGB")
+
+
+def _to_bytes(grey: npt.NDArray[np.int64], mode: str) -> npt.NDArray[np.uint8]:
+    """Grey of 16 or 32 bits in 8: of 32 bits nothing says how many are used, so the largest number has to."""
+    largest = int(grey.max(initial=0))
+    bits = 16 if mode != "I" or 255 < largest <= 65535 else 8 if largest <= 255 else 31
+    return (grey.clip(0, (1 << bits) - 1) >> (bits - 8)).astype(np.uint8)

@@ -1,23 +1,25 @@
-"""A benchmark of one's own, as a CSV file (UTF-8, commas) beside its photos.
+"""A benchmark of one's own, as a CSV file (commas; UTF-8, or UTF-16 with its mark) beside its photos.
 
     path,person,camera,clothes,split
     photos/anna 1.jpg,anna,door,red,train
 
 path is relative to the CSV's folder and below it. The other columns may be missing, and so may their values, but photos
 of the query and gallery need their person. clothes is a name within the person. split is train (the default), query,
-gallery, validation-query or validation-gallery; query and gallery together make the "standard" setting and, where all
-their clothes are known and some query has a match, "clothing-change" and "same-clothing". Without a camera, no photo
-counts as of the same camera.
+gallery, validation-query or validation-gallery; query and gallery together make the "standard" setting and, of the
+photos whose clothes are known, if some query has a match, "clothing-change" and "same-clothing". Without a camera, no
+photo counts as of the same camera.
 """
 
 from __future__ import annotations
 
 import csv
+import io
 import os
 from collections.abc import Iterator
 from pathlib import Path
 
 from data.benchmark import SETTINGS, Benchmark, Setting, named
+from data.readers import layout
 from data.record import ImageRecord
 from data.runtime.errors import InputError
 
@@ -54,7 +56,7 @@ def read(root: Path) -> Benchmark:
 def _find(root: Path) -> Path:
     if root.is_file():
         return root
-    found = sorted(root.glob("*.csv")) if root.is_dir() else []
+    found = sorted(path for path in root.glob("*.csv") if not path.name.startswith(".")) if root.is_dir() else []
     if len(found) != 1:
         there = f"{len(found)} of them" if root.is_dir() else "nothing"
         raise InputError(f"{root}: expected a CSV file, or a folder with one CSV file, found {there}")
@@ -63,20 +65,20 @@ def _find(root: Path) -> Path:
 
 def _rows(file: Path) -> Iterator[tuple[int, dict[str, str]]]:
     """Yield each row with its number as spreadsheets count them: the header is row 1."""
+    lines = io.StringIO(layout.read_text(file), newline="")
     try:
-        with file.open(encoding="utf-8-sig", newline="") as lines:
-            reader = csv.DictReader(lines, restkey="", restval="", strict=True)
-            columns = [name.strip() for name in reader.fieldnames or ()]
-            reader.fieldnames = columns
-            if "path" not in columns or not set(columns) <= set(_COLUMNS) or len(set(columns)) < len(columns):
-                found, wanted = ", ".join(columns) or "nothing", ", ".join(_COLUMNS)
-                raise InputError(f"{file}: expected a first row of {wanted} (path at least), found {found}")
-            for number, row in enumerate(reader, 2):
-                if "" in row:
-                    raise InputError(f"{file}, row {number}: more values than columns; quote values that hold a comma")
-                yield number, {name: value.strip() for name, value in row.items()}
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{file}: not a CSV file in UTF-8 ({error}); save it as one") from None
+        reader = csv.DictReader(lines, restkey="", restval="", strict=True)
+        columns = [name.strip() for name in reader.fieldnames or ()]
+        reader.fieldnames = columns
+        if "path" not in columns or not set(columns) <= set(_COLUMNS) or len(set(columns)) < len(columns):
+            found, wanted = ", ".join(columns) or "nothing", ", ".join(_COLUMNS)
+            raise InputError(f"{file}: expected a first row of {wanted} (path at least), found {found}")
+        for number, row in enumerate(reader, 2):
+            if "" in row:
+                raise InputError(f"{file}, row {number}: more values than columns; quote values that hold a comma")
+            yield number, {name: value.strip() for name, value in row.items()}
+    except csv.Error as error:
+        raise InputError(f"{file}: not a CSV file ({error}); save it as one, in UTF-8") from None
 
 
 def _parse(folder: Path, row: dict[str, str]) -> tuple[str, ImageRecord]:
@@ -93,6 +95,9 @@ def _parse(folder: Path, row: dict[str, str]) -> tuple[str, ImageRecord]:
         raise ValueError(f"{row['path']} lies outside the CSV's folder; put the CSV above its photos")
     path = folder / inside
     if not path.is_file():
+        slashed = row["path"].replace("\\", "/")
+        if (folder / slashed).is_file():
+            raise ValueError(f"{row['path']} has backslashes; write it with /, as {slashed}")
         raise ValueError(f"there is no photo {path}; paths are relative to the CSV's folder")
     clothes = f"{person}-{row['clothes']}" if person and row.get("clothes") else None
     return split, ImageRecord(path, person, row.get("camera") or f"({split})", clothes)
@@ -103,23 +108,14 @@ def _settings(file: Path, query: list[ImageRecord], gallery: list[ImageRecord]) 
         return {}
     if not query or not gallery:
         raise InputError(f"{file}: {len(query)} query and {len(gallery)} gallery photos; a setting needs both")
-    clothed = all(record.clothes is not None for record in (*query, *gallery))
-    settings = [
-        Setting(name, tuple(query), tuple(gallery))
-        for name in SETTINGS
-        if name == "standard" or (clothed and _has_match(name, query, gallery))
-    ]
-    return named(*settings)
-
-
-def _has_match(setting: str, query: list[ImageRecord], gallery: list[ImageRecord]) -> bool:
-    """Say whether any query has a match by another camera, in other clothes or in the same as the setting asks."""
-    seen: dict[str | None, set[tuple[str | None, str | None]]] = {}
-    for record in gallery:
-        seen.setdefault(record.person, set()).add((record.camera, record.clothes))
-    wants_same = setting == "same-clothing"
-    return any(
-        camera != record.camera and (clothes == record.clothes) == wants_same
-        for record in query
-        for camera, clothes in seen.get(record.person, ())
-    )
+    settings = [Setting("standard", tuple(query), tuple(gallery))]
+    asked, shown = (tuple(record for record in side if record.clothes is not None) for side in (query, gallery))
+    if asked and shown:
+        dressed = [Setting(name, asked, shown) for name in SETTINGS if name != "standard"]
+        settings += [setting for setting in dressed if setting.queries_with_match()]
+        bare = len(query) + len(gallery) - len(asked) - len(shown)
+        if bare and len(settings) > 1:
+            layout.warn_once(
+                f"{file}: {bare:,} query and gallery photos have no clothes: the settings that need them leave them out"
+            )
+    return named(*sorted(settings, key=lambda setting: SETTINGS.index(setting.name)))

@@ -55,7 +55,7 @@ def _read(root: Path, tracklets: bool) -> Benchmark:
 def _records(root: Path, folder: str, tracklets: bool) -> list[ImageRecord]:
     records = []
     listing = root / f"{folder}-bbox.txt"
-    for number, line in enumerate(listing.read_text(encoding="utf-8").splitlines(), 1):
+    for number, line in enumerate(layout.read_text(listing).splitlines(), 1):
         if not line.strip():
             continue
         match = re.fullmatch(r"(P(\d+)_C(\d+)_[^,/]*),\s*(\d+)\s*", line)

@@ -34,18 +34,20 @@ def read(root: Path) -> Benchmark:
     layout.require(root, "LaST", "train", "val/query", "val/gallery", "test/query", "test/gallery")
     train = [
         ImageRecord(path, match[1], "train", f"{match[1]}-{match[2]}")
-        for path, match in layout.named_images(root / "train", r"(\d+)_(?:.*_)?([^_]+)", "000000/000000_..._1.jpg")
+        for path, match in layout.named_images(
+            root / "train", r"(\d+)_(?:.*_)?([^_]+)", "000000/000000_..._1.jpg", depth=2
+        )
     ]
     return Benchmark("last", root, train, _settings(root / "test"), _settings(root / "val"), _PUBLISHED)
 
 
 def _settings(folder: Path) -> dict[str, Setting]:
-    query, gallery = (tuple(_unclothed(folder / side)) for side in ("query", "gallery"))
+    query, gallery = (tuple(_unclothed(folder / side, depth)) for side, depth in (("query", 1), ("gallery", 2)))
     return named(Setting("standard", query, gallery))
 
 
-def _unclothed(folder: Path) -> list[ImageRecord]:
+def _unclothed(folder: Path, depth: int) -> list[ImageRecord]:
     return [
         ImageRecord(path, match[1], folder.name, None)
-        for path, match in layout.named_images(folder, r"(\d+)_.*", "000000_....jpg")
+        for path, match in layout.named_images(folder, r"(\d+)_.*", "000000_....jpg", depth)
     ]

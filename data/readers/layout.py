@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
-import os
+import codecs
 import re
+from collections import Counter
+from functools import cache
 from pathlib import Path
 
 from data.runtime.errors import InputError
+from data.runtime.logs import get_logger
+from data.runtime.walk import Walk, walk
 
-SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".gif"})
+SUFFIXES = frozenset({
+    ".apng", ".avif", ".bmp", ".gif", ".j2k", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg",
+    ".pbm", ".pgm", ".png", ".pnm", ".ppm", ".tga", ".tif", ".tiff", ".webp",
+})  # fmt: skip
+"""Endings, in either case, of the pictures that are read."""
+
+_NEVER_PICTURES = frozenset({"thumbs.db", "desktop.ini"})
+_SHOWN = 4
+
+_log = get_logger(__name__)
 
 
 def require(root: Path, benchmark: str, *parts: str) -> None:
@@ -25,28 +38,100 @@ def require(root: Path, benchmark: str, *parts: str) -> None:
         )
 
 
-def images(folder: Path) -> list[Path]:
-    """Return the pictures in `folder` and the folders inside it, by their suffix in either case, sorted by path.
+def images(folder: Path, depth: int | None = None) -> list[Path]:
+    """Return the pictures in `folder` and the folders inside it, sorted by the parts of their paths.
 
-    Other files (Thumbs.db, .DS_Store, lists) and hidden ones are passed over. The order is that of the paths' names
-    and the same on every disk. Raises InputError where there is no picture.
+    Hidden files are passed over without a word, whatever else is left out is counted and said once: files with an
+    ending that is none of `SUFFIXES`, and links to folders that were read already.
+
+    Args:
+        folder: where to look.
+        depth: how many levels below the folder each picture must lie (1: in it); None where it does not matter.
+
+    Raises:
+        InputError: there is no picture, or one lies at another level.
     """
-    found = []
-    for parent, folders, files in os.walk(folder, followlinks=True):
-        folders[:] = [name for name in folders if not name.startswith((".", "__MACOSX"))]
-        found += [Path(parent, name) for name in files if _is_picture(name)]
-    if not found:
+    found = walk(folder)
+    pictures = [path for path in found.files if path.suffix.lower() in SUFFIXES]
+    if not pictures:
         raise InputError(f"{folder}: no picture in it; see that the data set was unpacked whole")
-    return sorted(found, key=lambda path: path.parts)
+    misplaced = [path for path in pictures if depth and len(path.relative_to(folder).parts) != depth]
+    if misplaced:
+        place = "/".join([folder.name, *["<folder>"] * ((depth or 1) - 1), "<picture>"])
+        raise InputError(
+            f"{misplaced[0]}: at a level where it cannot be meant ({len(misplaced):,} in all), expected {place}: "
+            "unpack the data set anew, or move its folders"
+        )
+    _say_what_is_left_out(folder, found, set(pictures))
+    return pictures
 
 
-def named_images(folder: Path, pattern: str, example: str) -> list[tuple[Path, re.Match[str]]]:
+def images_of_people(folder: Path) -> list[tuple[Path, str]]:
+    """Return the pictures of `images` with the name of the folder, directly in `folder`, that each person has.
+
+    Raises InputError where that cannot be: a picture lies in no person's folder, or all of a person's lie further down.
+    """
+    pictures = images(folder)
+    parts = [path.relative_to(folder).parts for path in pictures]
+    people = {below[0] for below in parts if len(below) == 2}
+    for path, below in zip(pictures, parts, strict=True):
+        if below[0] not in people:
+            raise InputError(
+                f"{path}: at a level where it cannot be meant, expected {folder.name}/<person>/<picture>: "
+                "unpack the data set anew, or move its folders"
+            )
+    return [(path, below[0]) for path, below in zip(pictures, parts, strict=True)]
+
+
+def _say_what_is_left_out(folder: Path, found: Walk, pictures: set[Path]) -> None:
+    others = [path for path in found.files if path not in pictures and path.name.lower() not in _NEVER_PICTURES]
+    kinds = Counter(path.suffix.lower() or "without an ending" for path in others)
+    counted = ", ".join(f"{count:,} {kind}" for kind, count in kinds.most_common(_SHOWN))
+    if len(kinds) > _SHOWN:
+        counted += ", ..."
+    lines = (
+        [f"{folder}: {len(others):,} files are left out, as they are no pictures by their names: {counted}"]
+        if others
+        else []
+    )
+    if found.repeated:
+        lines.append(
+            f"{folder}: {len(found.repeated):,} links to folders that are read already are left out, "
+            f"such as {found.repeated[0]}"
+        )
+    for line in lines:
+        warn_once(line)
+
+
+@cache
+def warn_once(line: str) -> None:
+    """Warn, once a process, whatever the number of times that a data set is read."""
+    _log.warning(line)
+
+
+def read_text(path: Path) -> str:
+    """Return the content of a text file: UTF-8, or UTF-16 where its byte-order mark says so, without the mark.
+
+    Raises InputError where it cannot be read as such.
+    """
+    try:
+        content = path.read_bytes()
+        utf16 = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+        return content.decode("utf-16" if utf16 else "utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: neither UTF-8 nor UTF-16 ({error}): save it as UTF-8") from None
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}): see that it is there and may be read") from None
+
+
+def named_images(folder: Path, pattern: str, example: str, depth: int = 1) -> list[tuple[Path, re.Match[str]]]:
     """Return the pictures of `images` with what `pattern` finds in their names, without the suffix.
 
-    Raises InputError for a picture whose whole name does not fit; the message shows `example`.
+    Raises InputError for a picture whose whole name does not fit (the message shows `example`), or that does not lie
+    `depth` levels below the folder.
     """
     found = []
-    for path in images(folder):
+    for path in images(folder, depth):
         match = re.fullmatch(pattern, path.stem)
         if match is None:
             raise misnamed(path, example)
@@ -57,7 +142,3 @@ def named_images(folder: Path, pattern: str, example: str) -> list[tuple[Path, r
 def misnamed(path: Path, expected: str) -> InputError:
     """Return the error for a picture whose name does not carry its labels as `expected` says."""
     return InputError(f"{path}: expected a name like {expected}; rename or remove it")
-
-
-def _is_picture(name: str) -> bool:
-    return not name.startswith(".") and os.path.splitext(name)[1].lower() in SUFFIXES

@@ -45,7 +45,7 @@ def read_changing(root: Path) -> Benchmark:
     layout.require(root, "LTCC", "train", "query", "test", _CHANGING)
     benchmark = read(root)
     try:
-        changing = {int(line) for line in (root / _CHANGING).read_text(encoding="utf-8").split()}
+        changing = {int(line) for line in layout.read_text(root / _CHANGING).split()}
     except ValueError as error:
         raise InputError(f"{root / _CHANGING}: expected the number of a person on each line ({error})") from None
     setting = benchmark.settings["clothing-change"]

@@ -34,9 +34,9 @@ def read(root: Path) -> Benchmark:
     """Return the benchmark in `root`, the folder that holds rgb/. Raises InputError where it is laid out otherwise."""
     layout.require(root, "PRCC", "rgb/train", "rgb/test/A", "rgb/test/B", "rgb/test/C")
     test = [
-        _record(path, path.relative_to(root / "rgb/test" / camera).parts[0], camera)
+        _record(path, person, camera)
         for camera in "ABC"
-        for path in layout.images(root / "rgb/test" / camera)
+        for path, person in layout.images_of_people(root / "rgb/test" / camera)
     ]
     validation = _split(root / "rgb/val") if (root / "rgb/val").is_dir() else []
     return Benchmark("prcc", root, _split(root / "rgb/train"), _settings(test), _settings(validation), _PUBLISHED)
@@ -44,9 +44,9 @@ def read(root: Path) -> Benchmark:
 
 def _split(folder: Path) -> list[ImageRecord]:
     records = []
-    for path in layout.images(folder):
-        person, camera = path.relative_to(folder).parts[0], path.name[:1]
-        if camera not in "ABC" or path.name[1:2] != "_" or path.parent == folder:
+    for path, person in layout.images_of_people(folder):
+        camera = path.name[:1]
+        if camera not in "ABC" or path.name[1:2] != "_":
             raise layout.misnamed(path, "<id>/A_cropped_rgb001.jpg (camera A, B or C)")
         records.append(_record(path, person, camera))
     return records

@@ -15,7 +15,7 @@ from PIL import Image
 
 from data import open_benchmark
 from data.__main__ import main
-from data.check import damaged_photos, format_summary, warnings
+from data.check import format_summary, open_photos, unmeasurable, warnings
 
 Make = Callable[..., None]
 
@@ -55,7 +55,31 @@ def test_what_makes_a_measurement_unfair_is_told(prcc: Path) -> None:
         "clothing-change query: 1 photos are training photos too",
         "clothing-change: 1 photos are both query and gallery",
         "clothing-change: 2 query photos are of people whom the gallery does not hold",
+        "clothing-change: no query has a match in the gallery",
     ]
+
+
+def test_a_setting_that_cannot_be_measured_is_told_with_its_reason(prcc: Path) -> None:
+    setting = open_benchmark("walkers", prcc).settings["clothing-change"]
+    assert unmeasurable(setting) is None
+    one_camera = tuple(dataclasses.replace(record, camera="A") for record in setting.query)
+    assert "all photos are of one camera (A)" in str(unmeasurable(dataclasses.replace(setting, query=one_camera)))
+    strangers = tuple(dataclasses.replace(record, person="x") for record in setting.query)
+    assert "nobody in a query is in the gallery" in str(unmeasurable(dataclasses.replace(setting, query=strangers)))
+    same = tuple(dataclasses.replace(record, clothes=f"{record.person}-AB") for record in setting.query)
+    assert "in other clothes" in str(unmeasurable(dataclasses.replace(setting, query=same)))
+    wrong = dataclasses.replace(
+        open_benchmark("walkers", prcc), validation={"clothing-change": dataclasses.replace(setting, query=one_camera)}
+    )
+    assert any(line.startswith("validation clothing-change: no query has a match") for line in warnings(wrong))
+
+
+def test_a_gallery_of_one_person_is_told(prcc: Path) -> None:
+    benchmark = open_benchmark("walkers", prcc)
+    setting = benchmark.settings["same-clothing"]
+    alone = dataclasses.replace(setting, gallery=tuple(record for record in setting.gallery if record.person == "4"))
+    found = warnings(dataclasses.replace(benchmark, settings={"same-clothing": alone}))
+    assert "same-clothing: the gallery shows one person (4) alone: every ranking is right" in found
 
 
 @pytest.mark.parametrize("jobs", [1, 2])
@@ -64,7 +88,11 @@ def test_damaged_photos_are_listed_in_order_whatever_the_processes(prcc: Path, j
     whole = photos[3].read_bytes()
     photos[3].write_bytes(whole[: len(whole) // 2])
     photos[1].write_bytes(b"")
-    found = damaged_photos(photos * 10, jobs)
+    Image.new("RGBA", (4, 4), (9, 9, 9, 0)).save(photos[5], "PNG")
+    Image.new("RGBA", (4, 4), (9, 9, 9, 255)).save(photos[6], "PNG")
+    opened = open_photos(photos * 10, jobs)
+    assert opened.transparent == 10
+    found = opened.damaged
     assert len(found) == 20
     assert found[0].startswith(f"{photos[1]}: the file is empty")
     assert found[1].startswith(f"{photos[3]}: the picture cannot be read")

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, PngImagePlugin
 
-from data.photo import name_below, read_photo
+from data.photo import has_transparency, name_below, read_photo
 from data.runtime.errors import InputError
 
 SCENE = np.random.default_rng(1).integers(0, 256, (8, 5, 3), dtype=np.uint8)
@@ -105,3 +105,46 @@ def test_a_name_follows_no_link(tmp_path: Path) -> None:
     (tmp_path / "root").mkdir()
     (tmp_path / "root" / "linked").symlink_to(tmp_path / "elsewhere")
     assert name_below(tmp_path / "root" / "linked" / "a.jpg", tmp_path / "root") == "linked/a.jpg"
+
+
+@pytest.mark.parametrize("subsampling", [0, 2])
+def test_a_jpeg_that_lacks_its_last_two_bytes_is_a_picture(tmp_path: Path, subsampling: int) -> None:
+    scene = Image.fromarray(np.tile(SCENE, (20, 12, 1)))
+    scene.save(tmp_path / "whole.jpg", subsampling=subsampling)
+    content = (tmp_path / "whole.jpg").read_bytes()
+    for lacking in (1, 2):
+        (tmp_path / "cut.jpg").write_bytes(content[:-lacking])
+        np.testing.assert_array_equal(read_photo(tmp_path / "cut.jpg"), read_photo(tmp_path / "whole.jpg"))
+    (tmp_path / "half.jpg").write_bytes(content[: len(content) // 2])
+    with pytest.raises(InputError, match=r"half\.jpg"):
+        read_photo(tmp_path / "half.jpg")
+    scene.save(tmp_path / "half.jpg", subsampling=subsampling, progressive=True)
+    (tmp_path / "half.jpg").write_bytes((tmp_path / "half.jpg").read_bytes()[:-500])
+    with pytest.raises(InputError, match=r"half\.jpg"):
+        read_photo(tmp_path / "half.jpg")
+
+
+def test_a_png_with_much_text_is_a_picture(tmp_path: Path) -> None:
+    text = PngImagePlugin.PngInfo()
+    text.add_text("history", "painted " * 400_000, zip=True)
+    Image.fromarray(SCENE).save(tmp_path / "wordy.png", pnginfo=text)
+    np.testing.assert_array_equal(read_photo(tmp_path / "wordy.png"), SCENE)
+
+
+@pytest.mark.parametrize("scale", [1, 257, 1 << 23])
+def test_grey_of_32_bits_is_scaled_by_what_it_uses(tmp_path: Path, scale: int) -> None:
+    grey = SCENE[..., 0].copy()
+    grey[0, 0] = 255
+    Image.fromarray(grey.astype(np.int32) * scale).save(tmp_path / "grey.tif")
+    np.testing.assert_array_equal(read_photo(tmp_path / "grey.tif")[..., 0], grey)
+
+
+def test_transparency_is_told(tmp_path: Path) -> None:
+    for name, alpha in (("clear.png", 128), ("opaque.png", 255)):
+        Image.new("RGBA", (4, 4), (1, 2, 3, alpha)).save(tmp_path / name)
+    Image.new("RGB", (4, 4)).save(tmp_path / "plain.png")
+    assert [has_transparency(tmp_path / name) for name in ("clear.png", "opaque.png", "plain.png")] == [
+        True,
+        False,
+        False,
+    ]

@@ -32,7 +32,7 @@ def write(folder: Path, text: str, name: str = "mine.csv", encoding: str = "utf-
     return folder / name
 
 
-@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
 @pytest.mark.usefixtures("photos")
 def test_a_full_file(tmp_path: Path, encoding: str) -> None:
     file = write(tmp_path, FULL, encoding=encoding)
@@ -90,7 +90,8 @@ def test_without_cameras_and_clothes_there_is_the_standard_setting(tmp_path: Pat
         ("path,person\nq/anna.jpg,anna,door\n", "row 2: more values than columns"),
         ("path,person,split\nq/anna.jpg,anna,test\n", "row 2: split 'test' is unknown; use one of train, query"),
         ("path,person,split\nq/anna.jpg,anna,query\n", "1 query and 0 gallery photos"),
-        ('path,person\n"q/anna.jpg,anna\n', "not a CSV file in UTF-8"),
+        ('path,person\n"q/anna.jpg,anna\n', "not a CSV file"),
+        ("path,person\nq\\anna.jpg,anna\n", r"row 2: q\\anna\.jpg has backslashes; write it with /, as q/anna\.jpg"),
     ],
 )
 def test_the_first_bad_row_is_named(tmp_path: Path, text: str, message: str) -> None:
@@ -100,10 +101,26 @@ def test_the_first_bad_row_is_named(tmp_path: Path, text: str, message: str) -> 
 
 @pytest.mark.usefixtures("photos")
 def test_a_file_that_is_no_text_or_not_there_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="not a CSV file in UTF-8"):
+    with pytest.raises(InputError, match="neither UTF-8 nor UTF-16"):
         open_benchmark("csv", write(tmp_path, "path,person\nq/ánna.jpg,anna\n", encoding="latin-1"))
     write(tmp_path, FULL, "second.csv")
     with pytest.raises(InputError, match="found 2 of them"):
         open_benchmark("csv", tmp_path)
     with pytest.raises(InputError, match="found nothing"):
         open_benchmark("csv", tmp_path / "nowhere.csv")
+
+
+@pytest.mark.usefixtures("photos")
+def test_a_photo_without_clothes_does_not_take_the_settings_from_all_others(tmp_path: Path) -> None:
+    more = FULL.replace("g/bert.jpg,bert,hall,coat,gallery", "g/bert.jpg,bert,hall,,gallery")
+    benchmark = open_benchmark("csv", write(tmp_path, more))
+    assert list(benchmark.settings) == ["clothing-change", "standard"]
+    assert [r.person for r in benchmark.settings["clothing-change"].gallery] == ["anna"]
+    assert [r.person for r in benchmark.settings["standard"].gallery] == ["anna", "bert"]
+
+
+@pytest.mark.usefixtures("photos")
+def test_a_hidden_file_is_no_second_list(tmp_path: Path) -> None:
+    file = write(tmp_path, FULL)
+    write(tmp_path, "junk", "._mine.csv")
+    assert open_benchmark("csv", tmp_path) == open_benchmark("csv", file)

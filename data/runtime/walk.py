@@ -1,0 +1,68 @@
+"""Walking a folder: the one way in which files are found, whether they are to be read or to be digested."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Walk:
+    """What lies below a folder: its `files`, and the links to folders that were not followed (`repeated`).
+
+    Both are sorted by the parts of their paths, the same on every disk.
+    """
+
+    files: tuple[Path, ...]
+    repeated: tuple[Path, ...]
+
+
+def walk(folder: Path) -> Walk:
+    """Find the files in `folder` and in all folders below it, hidden ones left out.
+
+    Symbolic links are followed, to files and to folders, but each folder is entered once: a link that leads to one
+    already seen, or upwards, is not followed. Folders themselves come before links to them, so that what is found does
+    not depend on names. A link that leads nowhere counts as a file, so that whoever reads it can say so.
+    """
+    upwards = (folder.absolute(), *folder.absolute().parents)
+    seen = {identity for above in upwards if (identity := _identity(above))}
+    files: list[Path] = []
+    repeated: list[Path] = []
+    folders, links = [folder], list[Path]()
+    while folders or links:
+        if not folders:
+            links.sort(key=lambda path: path.parts, reverse=True)
+            link = links.pop()
+            if _identity(link) in seen:
+                repeated.append(link)
+                continue
+            folders.append(link)
+        entered = folders.pop()
+        if identity := _identity(entered):
+            seen.add(identity)
+        with os.scandir(entered) as entries:
+            for entry in entries:
+                if entry.name.startswith(".") or entry.name == "__MACOSX":
+                    continue
+                path = entered / entry.name
+                if not entry.is_dir():
+                    files.append(path)
+                elif entry.is_symlink():
+                    links.append(path)
+                else:
+                    folders.append(path)
+    return Walk(_sorted(files), _sorted(repeated))
+
+
+def _identity(folder: Path) -> tuple[int, int] | None:
+    """What is the same for all paths to one folder."""
+    try:
+        status = folder.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
+
+
+def _sorted(paths: list[Path]) -> tuple[Path, ...]:
+    return tuple(sorted(paths, key=lambda path: path.parts))
