@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, UnidentifiedImageError
 
+from data.photo import name_below
 from data.runtime.errors import InputError
 from data.runtime.files import replacing
 
@@ -172,8 +173,8 @@ def parsing_maps(parsing: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
 def _files(root: Path, photo: Path) -> tuple[Path, Path]:
     """The parsing and the joints file of a photo."""
     # Not resolved: a photo lies where its path says, also where a part of it is a link to somewhere else.
-    relative = Path(os.path.relpath(photo, root))
-    if relative.parts[0] == os.pardir:
+    relative = name_below(photo, root)
+    if relative.startswith("../"):
         raise InputError(f"{photo} does not lie under {root}: give the dataset's own root")
     stem = root / FOLDER / relative
     return stem.with_name(stem.name + ".png"), stem.with_name(stem.name + ".json")

@@ -85,7 +85,11 @@ def unmeasurable(setting: Setting) -> str | None:
 
 def _trivial(setting: Setting) -> str | None:
     people = {record.person for record in setting.gallery}
-    return None if len(people) > 1 else f"the gallery shows one person ({next(iter(people))}) alone: every ranking is right"
+    return (
+        None
+        if len(people) > 1
+        else f"the gallery shows one person ({next(iter(people))}) alone: every ranking is right"
+    )
 
 
 def all_photos(benchmark: Benchmark) -> list[Path]:
