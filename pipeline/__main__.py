@@ -57,15 +57,17 @@ def sync(settings: SyncSettings, jobs: int | None, cluster: str | None) -> None:
 @main.command("templates")
 @settings_option(SyncSettings, "settings")
 def show_templates(settings: SyncSettings) -> None:
-    """Choose the clothing templates that `sync` with the same options takes, and show them."""
+    """Choose the photos whose clothes or colours `sync` with the same options takes, and show them."""
     from pipeline.compose import make_plan
-    from pipeline.outfits.templates import SHEET, load
+    from pipeline.outfits import templates
+    from pipeline.paint import palette
     from pipeline.sync.run import prepare
 
     job = make_plan(settings)
     prepare(job)
-    click.echo("\n".join(load(job.folder).photos))
-    click.echo(f"contact sheet: {job.folder / SHEET}")
+    chosen = palette if (job.folder / palette.FILE).is_file() else templates
+    click.echo("\n".join(chosen.load(job.folder).photos))
+    click.echo(f"contact sheet: {job.folder / chosen.SHEET}")
 
 
 @main.command()

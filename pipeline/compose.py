@@ -10,6 +10,7 @@ import data
 from data.annotation import Region
 from data.runtime.devices import choose_device
 from data.runtime.errors import InputError
+from data.runtime.logs import get_logger
 from data.runtime.places import ANNOTATIONS, STORES, dataset_root
 from data.shards import newest_store, read_manifest
 from pipeline.annotate.annotator import Annotator
@@ -19,6 +20,7 @@ from pipeline.outfits.templates import TemplateChoice
 from pipeline.paint.ideal import IdealPainter
 from pipeline.paint.painter import Painter
 from pipeline.paint.pise import PisePainter
+from pipeline.paint.recolour import RecolourPainter
 from pipeline.settings import AnnotationSettings, SyncSettings
 from pipeline.sync import run as syncing
 
@@ -26,6 +28,11 @@ WALKERS_WEIGHTS = Path(__file__).parent / "pise" / "walkers.safetensors"
 
 _SIZES = {"walkers": (64, 32)}
 _SIZE = (256, 128)
+_PUBLISHED = "https://github.com/Zhangjinso/PISE#test"
+# Settings that only a generator understands.
+_GENERATORS = ("weights", "templates", "bank", "cut", "keep_person", "canvas", "precision")
+
+_log = get_logger(__name__)
 
 
 def make_plan(settings: SyncSettings) -> syncing.Plan:
@@ -37,25 +44,43 @@ def make_plan(settings: SyncSettings) -> syncing.Plan:
     dataset = settings.dataset or _last_dataset()
     # Workers of a cluster may stand in another folder.
     benchmark = data.open_benchmark(dataset, dataset_root(dataset, settings.data_root).absolute())
+    painter = _painter(settings, dataset, benchmark.root)
+    # Said here, unusable weights are complained about before all photos are read.
+    _ = painter.recipe
+    return syncing.plan(dataset, benchmark.root, [record.path for record in benchmark.train], painter, STORES)
+
+
+def _painter(settings: SyncSettings, dataset: str, root: Path) -> Painter:
+    """Make the painter that was chosen: by default the generator where there are weights for it, else recolouring."""
     device = find_device(settings.device)
+    annotator = make_annotator(settings.annotations, dataset, root, device)
+    size, regions = settings.size or _SIZES.get(dataset, _SIZE), _regions(settings.regions)
+    if settings.painter == "recolour" or (settings.painter is None and _weights(dataset, settings.weights) is None):
+        _refuse_generators_options(settings)
+        if settings.painter is None:
+            _log.info("no WEIGHTS are given: garments get each other's colours; a generator's are at %s", _PUBLISHED)
+        return RecolourPainter(root, annotator, settings.versions, size, regions, settings.seed)
+    weights = _weights(dataset, settings.weights)
+    if weights is None:
+        raise InputError(
+            "no generator weights: give the texture-transfer checkpoint that PISE's authors publish "
+            "(latest_net_G.pth), or one trained by `make pise`, as WEIGHTS, or do without: --painter recolour"
+        )
     pise = PisePainter(
-        _weights(dataset, settings.weights).absolute(),
-        benchmark.root,
-        make_annotator(settings.annotations, dataset, benchmark.root, device),
+        weights.absolute(),
+        root,
+        annotator,
         TemplateChoice(settings.bank or settings.versions, settings.templates, settings.seed),
         versions=settings.versions,
-        size=settings.size or _SIZES.get(dataset, _SIZE),
+        size=size,
         canvas=Canvas(*settings.canvas, settings.padding) if settings.canvas else None,
-        regions=_regions(settings.regions),
+        regions=regions,
         keep=settings.keep_person,
         precision=settings.precision,
         device=device,
         cut=settings.cut,
     )
-    painter: Painter = IdealPainter(pise) if settings.painter == "ideal" else pise
-    # Said here, unusable weights are complained about before all photos are read.
-    _ = painter.recipe
-    return syncing.plan(dataset, benchmark.root, [record.path for record in benchmark.train], painter, STORES)
+    return IdealPainter(pise) if settings.painter == "ideal" else pise
 
 
 def make_annotator(settings: AnnotationSettings, dataset: str, root: Path, device: str) -> Annotator:
@@ -85,15 +110,19 @@ def _last_dataset() -> str:
         return "walkers"
 
 
-def _weights(dataset: str, given: Path | None) -> Path:
+def _weights(dataset: str, given: Path | None) -> Path | None:
+    return given or (WALKERS_WEIGHTS if dataset == "walkers" else None)
+
+
+def _refuse_generators_options(settings: SyncSettings) -> None:
+    """Refuse what only a generator can do, where none is at work."""
+    default = SyncSettings()
+    given = [name for name in _GENERATORS if getattr(settings, name) != getattr(default, name)]
     if given:
-        return given
-    if dataset == "walkers":
-        return WALKERS_WEIGHTS
-    raise InputError(
-        "no generator weights: give the texture-transfer checkpoint that PISE's authors publish (latest_net_G.pth), or "
-        "one trained by `make pise`, as WEIGHTS"
-    )
+        options = ", ".join("--" + name.replace("_", "-") for name in given)
+        raise InputError(
+            f"recolouring has no generator for {options}: leave that out, or give WEIGHTS to --painter pise"
+        )
 
 
 def _regions(given: str) -> tuple[int, ...]:

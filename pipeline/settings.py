@@ -17,7 +17,7 @@ PRECISIONS = ("float32", "bfloat16")
 """What to paint in, as torch calls it."""
 PADDINGS = ("edge", "white")
 """What surrounds a photo on a canvas of another aspect."""
-PAINTERS = ("pise", "ideal")
+PAINTERS = ("pise", "recolour", "ideal")
 
 
 @dataclass(frozen=True)
@@ -79,10 +79,12 @@ class SyncSettings:
     precision: str = field(default="float32", metadata=option("of painting", click.Choice(PRECISIONS)))
     device: str = field(default="", metadata=option("cpu, cuda or cuda:N; by default a GPU if there is one"))
     seed: int = field(default=0, metadata=option("of the choice of templates", click.IntRange(0)))
-    painter: str = field(
-        default="pise",
+    painter: str | None = field(
+        default=None,
         metadata=option(
-            "ideal renders walkers anew in the clothes that the generator would paint", click.Choice(PAINTERS)
+            "pise, the generator, by default where there are weights; recolour, else, gives garments the colours of "
+            "other photos' garments; ideal renders walkers anew in the clothes that the generator would paint",
+            click.Choice(PAINTERS),
         ),
     )
     annotations: AnnotationSettings = field(default_factory=AnnotationSettings)

@@ -62,25 +62,6 @@ class Palette:
                 return self.means[number, worn], float(self.spreads[number, worn])
         return None
 
-    def save(self, folder: Path) -> None:
-        """Write it and a sheet of its pictures into a folder; the file that `load` reads appears last."""
-        rows = [list(self.pictures[start : start + _ACROSS]) for start in range(0, len(self.photos), _ACROSS)]
-        with replacing(folder / SHEET) as temporary:
-            contact_sheet(rows).save(temporary, format="PNG")
-        photos = np.array([photo.encode("utf-8", "surrogateescape") for photo in self.photos])
-        with replacing(folder / FILE) as temporary, temporary.open("wb") as file:
-            np.savez(file, photos=photos, pictures=self.pictures, means=self.means, spreads=self.spreads)
-
-    @staticmethod
-    def load(folder: Path) -> Palette:
-        """Read what `save` wrote. Raises InputError if it is damaged."""
-        try:
-            with np.load(folder / FILE) as file:
-                photos = tuple(photo.decode("utf-8", "surrogateescape") for photo in file["photos"])
-                return Palette(photos, file["pictures"], file["means"], file["spreads"])
-        except (OSError, ValueError, KeyError) as error:
-            raise InputError(f"{folder / FILE}: damaged ({error}): remove {folder} and repeat `make sync`") from error
-
 
 def collect(
     photos: Sequence[Path],
@@ -137,6 +118,27 @@ def measure(
         if len(garment) > least * parsing.size:
             means[region], spreads[region] = garment.mean(0), garment[:, 0].std()
     return means, spreads
+
+
+def save(folder: Path, palette: Palette) -> None:
+    """Write a palette and a sheet of its pictures into a folder; the file that `load` reads appears last."""
+    pictures = list(palette.pictures)
+    rows = [pictures[start : start + _ACROSS] for start in range(0, len(pictures), _ACROSS)]
+    with replacing(folder / SHEET) as temporary:
+        contact_sheet(rows).save(temporary, format="PNG")
+    photos = np.array([photo.encode("utf-8", "surrogateescape") for photo in palette.photos])
+    with replacing(folder / FILE) as temporary, temporary.open("wb") as file:
+        np.savez(file, photos=photos, pictures=palette.pictures, means=palette.means, spreads=palette.spreads)
+
+
+def load(folder: Path) -> Palette:
+    """Read what `save` wrote. Raises InputError if it is damaged."""
+    try:
+        with np.load(folder / FILE) as file:
+            photos = tuple(photo.decode("utf-8", "surrogateescape") for photo in file["photos"])
+            return Palette(photos, file["pictures"], file["means"], file["spreads"])
+    except (OSError, ValueError, KeyError) as error:
+        raise InputError(f"{folder / FILE}: damaged ({error}): remove {folder} and repeat `make sync`") from error
 
 
 _Entry = tuple[str, npt.NDArray[np.uint8], npt.NDArray[np.float32], npt.NDArray[np.float32]]

@@ -17,7 +17,8 @@ from data.photo import name_below
 from pipeline.annotate.annotator import Annotator, Photo
 from pipeline.cielab import to_cielab, to_srgb
 from pipeline.framing import resize
-from pipeline.paint import palette as colours
+from pipeline.loaded import PROCESS
+from pipeline.paint import palette as palettes
 from pipeline.paint.painter import Redrawn
 from pipeline.paint.palette import Palette, measure
 
@@ -105,12 +106,13 @@ class RecolourPainter:
 
     def prepare(self, folder: Path, photos: Sequence[Path]) -> None:
         """Measure the garments of 256 photos, unless an earlier run did, and save them with their sheet."""
-        if not (folder / colours.FILE).is_file():
+        if not (folder / palettes.FILE).is_file():
             drawn = np.random.default_rng(self.seed).permutation(len(photos))[:CANDIDATES]
             donors = [photos[number] for number in drawn]
             # One more than there are versions, since a photo does not wear its own colours.
             fewest = self.versions + 1
-            colours.collect(donors, self.root, self.annotator, self.regions, self.size, fewest).save(folder)
+            found = palettes.collect(donors, self.root, self.annotator, self.regions, self.size, fewest)
+            palettes.save(folder, found)
         self.folder = folder
 
     def sketch(self, photos: Sequence[Photo]) -> Sketch:
@@ -138,14 +140,12 @@ class RecolourPainter:
                 images[row, version][sitter.clothing] = to_srgb(_recoloured(sitter, self._palette, int(donor)))
         return Redrawn(images, found, sketch.dealt, clothing)
 
-    def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in vars(self).items() if name != "_palette"}
-
-    @cached_property
+    @property
     def _palette(self) -> Palette:
-        if self.folder is None:
+        folder = self.folder
+        if folder is None:
             raise RuntimeError("prepare() comes first")
-        return Palette.load(self.folder)
+        return PROCESS.get("palette", folder, lambda: palettes.load(folder))
 
 
 def _sit(pixels: npt.NDArray[np.uint8], parsing: npt.NDArray[np.uint8], regions: Sequence[int]) -> Sitter:

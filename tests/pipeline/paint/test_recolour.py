@@ -14,7 +14,8 @@ from data.photo import read_photo
 from data.runtime.errors import InputError
 from pipeline.annotate.annotator import Photo, StoredAnnotations
 from pipeline.cielab import to_cielab
-from pipeline.paint.palette import FILE, SHEET, Palette, collect, measure
+from pipeline.loaded import PROCESS
+from pipeline.paint.palette import FILE, SHEET, Palette, collect, load, measure
 from pipeline.paint.recolour import RecolourPainter
 
 SIZE = (64, 32)
@@ -36,7 +37,7 @@ def photos(root: Path, count: int = 6) -> list[Photo]:
 
 def test_garments_take_the_colours_dealt_and_all_else_stays_to_the_bit(rendered: Path, tmp_path: Path) -> None:
     redrawn = (made := painter(rendered, tmp_path)).paint(made.sketch(photos(rendered)))
-    palette = Palette.load(tmp_path)
+    palette = load(tmp_path)
     assert redrawn.images.shape == (6, 4, *SIZE, 3)
     assert redrawn.found.all()
     errors, folds = [], []
@@ -64,7 +65,7 @@ def test_each_photo_has_its_own_donors_by_seed_and_name(rendered: Path, tmp_path
     batch = photos(rendered)
     dealt = first.sketch(batch).dealt
     names = [path.relative_to(rendered).as_posix() for path, _ in batch]
-    palette = Palette.load(tmp_path / "0")
+    palette = load(tmp_path / "0")
     for name, row in zip(names, dealt, strict=True):
         assert len(set(row)) == 4
         assert name not in [palette.photos[donor] for donor in row]
@@ -126,5 +127,6 @@ def test_too_few_people_and_a_damaged_palette_are_told(rendered: Path, tmp_path:
         collect(few, rendered, StoredAnnotations(rendered), CLOTHING_REGIONS, SIZE, fewest=5)
     made = painter(rendered, tmp_path)
     (tmp_path / FILE).write_bytes(b"no palette")
+    PROCESS.clear()
     with pytest.raises(InputError, match="damaged"):
         made.sketch(photos(rendered, 1))

@@ -350,6 +350,7 @@ def test_a_disk_too_small_is_told_before_the_work(walkers: Path, monkeypatch: py
         (("--device", "abacus"), "'abacus' is unknown"),
         (("--device", "cuda:99"), "GPUs"),
         (("--versions", "19"), "19 templates are wanted"),
+        (("--painter", "recolour", "--bank", "9"), "recolouring has no generator for --weights, --bank"),
     ],
 )
 def test_bad_options_end_in_one_line(command: Sync, options: tuple[str, ...], words: str) -> None:
@@ -368,10 +369,33 @@ def test_weights_of_the_other_kind_are_refused_at_once(command: Sync, tmp_path: 
     assert "pose.safetensors: weights of the pose-transfer kind" in result.output
 
 
-def test_other_data_sets_need_weights(walkers: Path) -> None:
-    result = CliRunner().invoke(main, ["sync", "--dataset", "prcc", "--data-root", str(walkers)])
+def test_the_generator_needs_weights_for_other_data_sets(walkers: Path) -> None:
+    result = CliRunner().invoke(main, ["sync", "--dataset", "prcc", "--data-root", str(walkers), "--painter", "pise"])
     assert (result.exit_code, result.output.count("\n")) == (2, 1)
     assert "as WEIGHTS" in result.output
+
+
+def test_other_data_sets_are_recoloured_without_weights(walkers: Path) -> None:
+    options = ["--dataset", "prcc", "--data-root", str(walkers), "--size", "64x32"]
+    result = CliRunner().invoke(main, ["sync", *options, "--jobs", "2"])
+    assert result.exit_code == 0, result.output
+    assert "no WEIGHTS are given" in result.output
+    folder = newest_store(Path("work/sync"))
+    store = SyncStore(folder)
+    assert store.manifest.recipe["painter"] == "recolour"
+    assert all(store.redrawn(row) for row in range(18))
+    moved = np.stack([store.moved(row) for row in range(18)])
+    assert moved[:, 0].mean() > 10
+    assert (moved[:, 1] == 0).all(), "outside the clothes not a bit has changed"
+    assert len(np.unique([store.templates(row) for row in range(18)], axis=0)) > 4
+    again = CliRunner().invoke(main, ["sync", *options, "--painter", "recolour"])
+    assert "complete already" in again.output
+    assert "no WEIGHTS" not in again.output
+    shown = CliRunner().invoke(main, ["templates", *options]).output.splitlines()
+    assert Path(shown[-1].removeprefix("contact sheet: ")) == folder / "palette.png"
+    assert shown[-2].startswith("rgb/train/")
+    page = CliRunner().invoke(main, ["preview"])
+    assert page.exit_code == 0, page.output
 
 
 def test_templates_are_those_the_sync_takes(command: Sync) -> None:
