@@ -23,7 +23,7 @@ help: ## this list
 #: CONFIG            config.json of a run, to train with the same settings again
 #: S                 redrawn versions of each photo; by default 4
 #: TEMPLATES         folder of people in the clothes to redraw in; by default chosen from the photos themselves
-#: WEIGHTS           checkpoint of the PISE generator; for walkers one is built in
+#: WEIGHTS           checkpoint of the PISE generator, without which photos are recoloured; for walkers one is built in
 #: BACKBONE_WEIGHTS  what the encoder starts from: imagenet, none, or a file
 #: DEVICE            cpu, cuda or cuda:N; by default a GPU if there is one
 #: GPUS              processes of one training, one for each GPU (or on a CPU, for a trial)
