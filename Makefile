@@ -16,7 +16,7 @@ help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' Makefile
 	@echo "Variables, as in \`make sync DATASET=prcc DATA_ROOT=folder\`:"
 	@awk -F '#: ' '/^#: / {print "  " $$2}' Makefile
-#: DATASET           walkers (built in), prcc, ltcc, ...; by default the one last synced, else walkers
+#: DATASET           walkers (built in), prcc, ltcc, ..., folder (any photos); by default the one last synced, else walkers
 #: DATA_ROOT         folder the data set was unpacked in; by default work/datasets/<DATASET>
 #: RUN               name of a training run; by default the last one, or a name made from its settings
 #: PRESET            settings to train with: paper or walkers; by default the data set's own, else paper

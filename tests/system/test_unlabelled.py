@@ -34,15 +34,17 @@ def photos(tmp_path: Path) -> Path:
     return root
 
 
-@pytest.mark.parametrize("dataset", ["folder", "csv"])
-def test_unlabelled_photos_go_the_whole_way(tmp_path: Path, photos: Path, dataset: str) -> None:
+@pytest.mark.parametrize(("dataset", "options"), [("folder", ()), ("csv", ("--weights", str(WEIGHTS)))])
+def test_unlabelled_photos_go_the_whole_way(
+    tmp_path: Path, photos: Path, dataset: str, options: tuple[str, ...]
+) -> None:
     if dataset == "csv":
         names = [path.relative_to(photos).as_posix() for path in sorted((photos / "rgb").rglob("*.jpg"))]
         (photos / "list.csv").write_text("\n".join(["path", *names]))
     root = ["--dataset", dataset, "--data-root", str(photos)]
     done = run(tmp_path, "data", "check", *root)
     assert "no query and gallery" in done.stdout, done.stderr
-    done = run(tmp_path, "pipeline", "sync", *root, "--weights", str(WEIGHTS), "--size", "64x32", "--jobs", "1")
+    done = run(tmp_path, "pipeline", "sync", *root, *options, "--size", "64x32", "--jobs", "1")
     assert "36 photos redrawn" in done.stdout + done.stderr
     done = run(tmp_path, "trainer", "train", "--run", "mine", "--preset", "walkers", *SHORT)
     assert done.returncode == 0, done.stderr
