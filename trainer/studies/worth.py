@@ -141,7 +141,7 @@ def _newest(stores: Path, painter: str, keep_person: bool = False) -> Path:
     for path in stores.glob(f"walkers-*/{MANIFEST}"):
         manifest = read_manifest(path.parent)
         recipe = manifest.recipe
-        if manifest.finished and (recipe["painter"], recipe.get("keep_person", False)) == (painter, keep_person):
+        if manifest.finished and (recipe.get("painter"), recipe.get("keep_person", False)) == (painter, keep_person):
             found.append((path.stat().st_mtime, path.parent))
     if not found:
         how = "`make sync DATASET=walkers ARGS=--keep-person`" if keep_person else "`make worth`"

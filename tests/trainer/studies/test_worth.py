@@ -99,6 +99,15 @@ def test_each_arm_has_the_newest_shards_of_its_kind(tmp_path: Path) -> None:
     assert [arm.name for arm in arms(tmp_path)] == ["baseline", "generator", "ideal"]
 
 
+def test_shards_of_other_painters_are_passed_over(tmp_path: Path) -> None:
+    for painter in ("pise", "ideal"):
+        make_shards(tmp_path / f"walkers-{painter}", painter, keep_person=False)
+    for key, recipe in (("recoloured", {"painter": "recolour", "version": 1}), ("mine", {"by": "somebody"})):
+        (tmp_path / f"walkers-{key}").mkdir()
+        write_manifest(tmp_path / f"walkers-{key}", Manifest("key", "walkers", "root", 3, (8, 4), (), "now", recipe))
+    assert [arm.store.name for arm in arms(tmp_path)] == ["walkers-pise", "walkers-pise", "walkers-ideal"]
+
+
 def test_missing_kept_shards_say_how_to_make_them(tmp_path: Path) -> None:
     for painter in ("pise", "ideal"):
         make_shards(tmp_path / f"walkers-{painter}", painter, keep_person=False)
