@@ -108,7 +108,7 @@ bench-sync: setup ## redrawing against the published way
 bench-clustering: setup ## pseudo labels against the dense way and against the bare neighbour search
 	@$(PY) -m tests.bench.clustering $(ARGS)
 bench-train: setup ## loader and step against plain ones, and against a generator in the loop
-	@$(PY) -m tests.bench.sync --width 16 --size 128 64 --photos 8 --output work/bench/painting.json
+	@$(PY) -m tests.bench.sync --channels 16 --size 128 64 --photos 8 --output work/bench/painting.json
 	@$(PY) -m tests.bench.train --generator work/bench/painting.json $(ARGS)
 bench-ranking: setup ## ranking against a loop over queries
 	@$(PY) -m tests.bench.ranking $(ARGS)

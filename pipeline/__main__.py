@@ -119,7 +119,7 @@ def verify(store: Path | None, dataset: str | None, photos: bool) -> None:
 @click.option("--data-root", type=PATH, help="its folder; by default work/datasets/<dataset>")
 @click.option("--scenes", type=click.IntRange(2), help="scenes to render, or the most photos to read; by default 6000")
 @click.option("--size", type=Size(), help="of the pictures; by default 256x128, for walkers 128x64")
-@click.option("--width", type=click.IntRange(1), help="channels; by default 32, for walkers 16 (PISE's authors: 64)")
+@click.option("--channels", type=click.IntRange(1), help="of the network; by default 32, walkers 16 (PISE's: 64)")
 @click.option("--steps", type=click.IntRange(1), help="of training; by default 20000, for walkers 12000")
 @click.option("--batch", type=click.IntRange(2), help="examples a step; by default 10")
 @click.option("--vgg-weights", type=PATH, help="of torchvision's vgg19: adds perceptual and style losses")
@@ -143,17 +143,17 @@ def pise(
 
     from pipeline.compose import find_device, make_annotator
     from pipeline.pise.fitting import fit
-    from pipeline.pise.fitting.training import PiseSettings
+    from pipeline.pise.fitting.settings import PhotoSettings, PiseSettings, adjust
 
     folder, on = GENERATORS / dataset, torch.device(find_device(device))
     if dataset == "walkers":
         if data_root or vgg_weights or same_clothes or annotations.chosen:
             raise InputError("walkers are rendered with exact targets: leave --data-root and the options of photos out")
-        weights, fidelity = fit.fit_scenes(fit.adjust(PiseSettings(), **given), folder, on, jobs)
+        weights, fidelity = fit.fit_scenes(adjust(PiseSettings(), **given), folder, on, jobs)
         click.echo(str(fidelity))
     else:
         benchmark = data.open_benchmark(dataset, dataset_root(dataset, data_root))
-        settings = fit.adjust(fit.PhotoSettings(same_clothes=same_clothes), **given)
+        settings = adjust(PhotoSettings(same_clothes=same_clothes), **given)
         annotator = make_annotator(annotations, dataset, benchmark.root, str(on))
         weights = fit.fit_photos(benchmark, annotator, settings, folder, on, vgg_weights)
     click.echo(f"weights: {weights} (look at {folder}/samples.png)")

@@ -29,7 +29,7 @@ from pipeline.paint.painter import Redrawn
 from pipeline.pise import TEXTURE_TRANSFER, Generator, Style, load_generator
 from pipeline.settings import CUTS
 
-PUBLISHED_WIDTH = 64
+PUBLISHED_CHANNELS = 64
 PUBLISHED_CANVAS = Canvas(256, 256, "edge")
 
 # Of the way in which clothes keep the photo's own shape: since the second one, the shoes of a template in a skirt or a
@@ -134,7 +134,7 @@ class PisePainter:
     @functools.cached_property
     def cut(self) -> str:
         """Whose shape the clothes have: "photo" or "template"."""
-        return self._cut or ("template" if self.generator.recuts else "photo")
+        return self._cut or ("template" if self.generator.reshapes else "photo")
 
     @functools.cached_property
     def recipe(self) -> Mapping[str, Any]:
@@ -264,7 +264,7 @@ def _in_store(parsings: npt.NDArray[np.uint8], box: Box, size: tuple[int, int]) 
 def _own_canvas(generator: Generator, size: tuple[int, int]) -> Canvas:
     if generator.size:
         return Canvas(*generator.size)
-    return PUBLISHED_CANVAS if generator.width == PUBLISHED_WIDTH else Canvas(*size)
+    return PUBLISHED_CANVAS if generator.channels == PUBLISHED_CHANNELS else Canvas(*size)
 
 
 def _generator(weights: Path, device: str) -> Generator:

@@ -63,7 +63,9 @@ def load_generator(checkpoint: str | os.PathLike[str], device: str | torch.devic
     for name, parameter in generator.state_dict().items():
         if state[name].shape != parameter.shape:
             found, wanted = tuple(state[name].shape), tuple(parameter.shape)
-            raise InputError(f"{path}: {name} has shape {found}, a width of {generator.width} needs {wanted}")
+            raise InputError(
+                f"{path}: {name} has shape {found}, a generator of {generator.channels} channels needs {wanted}"
+            )
     state = {name: value.float() if value.is_floating_point() else value for name, value in state.items()}
     generator.load_state_dict(state, assign=True)
     return generator.eval().to(device)
@@ -82,10 +84,10 @@ def save_generator(generator: Generator, path: str | os.PathLike[str]) -> None:
     state = {
         name: (value.half() if value.dim() > 1 else value).detach().cpu().contiguous() for name, value in state.items()
     }
-    metadata = {"format": FORMAT, "kind": generator.kind, "width": str(generator.width)}
+    metadata = {"format": FORMAT, "kind": generator.kind, "width": str(generator.channels)}
     if generator.size is not None:
         metadata["size"] = "{}x{}".format(*generator.size)
-    metadata["recuts"] = str(generator.recuts)
+    metadata["recuts"] = str(generator.reshapes)
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as unfinished:
@@ -118,24 +120,24 @@ def _empty_generator(path: Path, metadata: dict[str, str]) -> Generator:
         raise InputError(
             f"{path}: format {metadata.get('format')}, this version reads {FORMAT}: update, or train it anew"
         )
-    kind, width = metadata["kind"], metadata.get("width", "")
+    kind, channels = metadata["kind"], metadata.get("width", "")
     size = re.fullmatch(r"(\d+)x(\d+)", metadata.get("size", ""))
-    if kind not in KINDS or not width.isdecimal() or not int(width):
+    if kind not in KINDS or not channels.isdecimal() or not int(channels):
         raise InputError(
-            f"{path}: header says kind {kind!r}, width {width!r}; wanted {' or '.join(KINDS)} and a number"
+            f"{path}: header says kind {kind!r}, width {channels!r}; wanted {' or '.join(KINDS)} and a number"
         )
-    generator = _on_meta(int(width), kind)
+    generator = _on_meta(int(channels), kind)
     generator.size = (int(size[1]), int(size[2])) if size else None
-    generator.recuts = metadata.get("recuts") == "True"
+    generator.reshapes = metadata.get("recuts") == "True"
     return generator
 
 
 def _published(path: Path, tensors: dict[str, torch.Tensor]) -> tuple[Generator, dict[str, torch.Tensor]]:
-    """A generator of the kind and width of a published state dict, and that state dict in our names and folded."""
+    """A generator of the kind and size of a published state dict, and that state dict in our names and folded."""
     kind = POSE_TRANSFER if any(name.startswith("parnet.") for name in tensors) else TEXTURE_TRANSFER
     code = tensors.get("Zencoder.get_code.0.bias")
     if code is None or code.dim() != 1 or len(code) < 4:
-        raise InputError(f"{path}: no PISE generator: it lacks Zencoder.get_code.0.bias, which gives its width")
+        raise InputError(f"{path}: no PISE generator: it lacks Zencoder.get_code.0.bias, which gives its channels")
     generator = _on_meta(len(code) // 4, kind)
     used = {
         name: tensor
@@ -188,7 +190,7 @@ def _compare_names(path: Path, wanted: set[str], found: set[str]) -> None:
         raise InputError(f"{path}: not the weights of a PISE generator: it {'; it '.join(complaints)}")
 
 
-def _on_meta(width: int, kind: str) -> Generator:
+def _on_meta(channels: int, kind: str) -> Generator:
     """A generator without memory, to be filled."""
     with torch.device("meta"):
-        return Generator(width, kind)
+        return Generator(channels, kind)

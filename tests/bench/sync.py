@@ -1,4 +1,4 @@
-"""Benchmark of redrawing: the published way and ours, on the same photos, templates and weights, in one run."""
+"""Bench of redrawing: the published way and ours, on the same photos, templates and weights, in one run."""
 
 from __future__ import annotations
 
@@ -16,25 +16,26 @@ import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional
-from tqdm import tqdm
 
 from data.annotation import CLOTHING_REGIONS, Joint, Region, parsing_maps, pose_maps
 from data.runtime.allocator import give_freed_memory_back, keep_freed_memory
 from data.runtime.files import write_json
+from data.runtime.progress import progress
+from data.runtime.tables import format_table
 from pipeline.dress import Dresser
-from pipeline.pise import Generator
+from pipeline.pise import Generator, Style
 
 Person = Sequence[torch.Tensor]
 """Image (B, 3, H, W) in [-1, 1], pose (B, 18, H, W) and parsing (B, 8, H, W)."""
 
 
 @dataclass(frozen=True)
-class Figure:
+class Timing:
     """One way of redrawing, and how it compares with the published way.
 
-    `seconds` a picture and `faster` (how many times) are medians over the rounds; `peak_mib` is the most memory used
-    above what was in use before; `largest_difference` and `psnr` (dB, for a range of 2) are against the published
-    way's pictures.
+    `seconds` is what a picture takes, `faster` how many times faster it is: medians over the rounds. `peak_mib` is the
+    most memory used above what was in use before; `largest_difference` and `psnr` (dB, for a range of 2) are against
+    the published way's pictures.
     """
 
     way: str
@@ -65,7 +66,7 @@ class PublishedWay:
         layout = self.network.layout(image, pose, parsing, parsing)
         return self._paint(layout, parsing, codes, present)
 
-    def _style(self, image: torch.Tensor, parsing: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def _style(self, image: torch.Tensor, parsing: torch.Tensor) -> Style:
         encoder = self.network.style_encoder
         style = encoder.block3(encoder.block2(encoder.block1(encoder.block0(image))))
         style = encoder.get_code(encoder.block5(encoder.block4(style)))
@@ -80,7 +81,7 @@ class PublishedWay:
                     codes[sample, region] = style[sample][:, inside].mean(1)
                     present[sample, region] = 1
             codes[sample, -1] = style[sample].flatten(1).mean(1)
-        return codes, present
+        return Style(codes, present)
 
     def _paint(
         self, layout: torch.Tensor, parsing: torch.Tensor, codes: torch.Tensor, present: torch.Tensor
@@ -127,7 +128,7 @@ def without_spectral_norm(network: Generator) -> Generator:
     for module in weights.modules():
         if hasattr(module, "weight_orig"):
             nn.utils.remove_spectral_norm(module)
-    generator = Generator(network.width, network.kind)
+    generator = Generator(network.channels, network.kind)
     generator.load_state_dict(weights.state_dict())
     return generator.eval()
 
@@ -145,21 +146,26 @@ def people(number: int, height: int, width: int, random: np.random.Generator) ->
     return image, torch.from_numpy(pose_maps(joints, height, width)), torch.from_numpy(parsing_maps(parsing))
 
 
-def compare(photos: int, templates: int, width: int, size: tuple[int, int], rounds: int, device: str) -> list[Figure]:
+def compare(
+    photos: int, templates: int, channels: int, size: tuple[int, int], rounds: int, device: str
+) -> list[Timing]:
     """Redraw `photos` x `templates` pictures in each way, in turn, `rounds` times after one to warm up.
 
     Args:
         photos: number of photos, redrawn together.
         templates: number of templates, S.
-        width: base channels of the generator, whose weights are random.
+        channels: of the generator, whose weights are random.
         size: height and width of the photos.
         rounds: how often each way is timed.
         device: "cpu" or "cuda".
+
+    Returns:
+        A row for each way, the published one first.
     """
     torch.manual_seed(0)
     random = np.random.default_rng(0)
     with torch.inference_mode():
-        network = with_spectral_norm(Generator(width))
+        network = with_spectral_norm(Generator(channels))
         generator = without_spectral_norm(network).to(device)
         published = PublishedWay(network.to(device))
         given, outfits = (
@@ -178,17 +184,19 @@ def compare(photos: int, templates: int, width: int, size: tuple[int, int], roun
         pictures = {way: redraw() for way, redraw in ways.items()}
         peaks = {way: _peak_mib(redraw, device) for way, redraw in ways.items()}
         seconds: dict[str, list[float]] = {way: [] for way in ways}
-        for _ in tqdm(range(rounds), "rounds", disable=None):
-            for way, redraw in ways.items():
-                seconds[way].append(_seconds(redraw, device) / (photos * templates))
+        with progress("timing", rounds, "rounds") as shown:
+            for _ in range(rounds):
+                for way, redraw in ways.items():
+                    seconds[way].append(_seconds(redraw, device) / (photos * templates))
+                shown.advance()
     reference, *_ = ways
-    figures = []
+    timings = []
     for way in ways:
         difference = pictures[way] - pictures[reference]
         ratios = [before / after for before, after in zip(seconds[reference], seconds[way], strict=True)]
         psnr = 10 * torch.log10(4 / difference.square().mean()).item()
-        figures.append(
-            Figure(
+        timings.append(
+            Timing(
                 way,
                 statistics.median(seconds[way]),
                 statistics.median(ratios),
@@ -197,7 +205,7 @@ def compare(photos: int, templates: int, width: int, size: tuple[int, int], roun
                 psnr,
             )
         )
-    return figures
+    return timings
 
 
 def _seconds(redraw: Callable[[], torch.Tensor], device: str) -> float:
@@ -235,10 +243,22 @@ def _status_kib(field: str) -> int:
     return int(next(line for line in lines if line.startswith(field)).split()[1])
 
 
+def _row(timing: Timing) -> list[str]:
+    return [
+        timing.way,
+        f"{timing.seconds:.4f}",
+        f"{1 / timing.seconds:.1f}",
+        f"{timing.faster:.2f}x",
+        f"{timing.peak_mib:.0f}",
+        f"{timing.largest_difference:.1e}",
+        f"{timing.psnr:.1f}",
+    ]
+
+
 @click.command()
 @click.option("--photos", default=2, show_default=True, type=click.IntRange(1), help="Photos redrawn together.")
 @click.option("--templates", default=4, show_default=True, type=click.IntRange(1), help="Outfits a photo, S.")
-@click.option("--width", default=64, show_default=True, type=click.IntRange(2), help="Base channels of the generator.")
+@click.option("--channels", default=64, show_default=True, type=click.IntRange(2), help="Of the generator.")
 @click.option("--size", default=(256, 128), show_default=True, type=(int, int), help="Height and width of the photos.")
 @click.option("--rounds", default=5, show_default=True, type=click.IntRange(1), help="How often each way is timed.")
 @click.option(
@@ -247,9 +267,9 @@ def _status_kib(field: str) -> int:
     show_default=True,
     type=click.Choice(["cpu", "cuda"]),
 )
-@click.option("--output", type=click.Path(dir_okay=False, path_type=Path), help="Also write the figures here, as JSON.")
+@click.option("--output", type=click.Path(dir_okay=False, path_type=Path), help="Also write the timings here, as JSON.")
 def main(
-    photos: int, templates: int, width: int, size: tuple[int, int], rounds: int, device: str, output: Path | None
+    photos: int, templates: int, channels: int, size: tuple[int, int], rounds: int, device: str, output: Path | None
 ) -> None:
     """Time redrawing against the published way: ratios, memory, and how near the pictures are."""
     if device == "cuda" and not torch.cuda.is_available():
@@ -258,17 +278,17 @@ def main(
         raise click.UsageError("--size: height and width must be multiples of 16, 64 or more")
     keep_freed_memory()
     torch.backends.cudnn.allow_tf32 = False
-    figures = compare(photos, templates, width, size, rounds, device)
+    timings = compare(photos, templates, channels, size, rounds, device)
     threads = f"{torch.get_num_threads()} threads" if device == "cpu" else torch.cuda.get_device_name()
-    click.echo(f"{photos} photos x {templates} templates of {size[0]}x{size[1]}, width {width}, {device} ({threads})")
-    click.echo(f"{'':24}{'s/picture':>10}{'pictures/s':>12}{'faster':>9}{'peak MiB':>10}{'max diff':>10}{'PSNR dB':>9}")
-    for figure in figures:
-        speed = f"{figure.seconds:10.4f}{1 / figure.seconds:12.1f}{figure.faster:8.2f}x"
-        click.echo(f"{figure.way:24}{speed}{figure.peak_mib:10.0f}{figure.largest_difference:10.1e}{figure.psnr:9.1f}")
+    click.echo(
+        f"{photos} photos x {templates} templates of {size[0]}x{size[1]}, {channels} channels, {device} ({threads})"
+    )
+    header = ["way", "s/picture", "pictures/s", "faster", "peak MiB", "max diff", "PSNR dB"]
+    click.echo(format_table(header, [_row(timing) for timing in timings]))
     if output:
         output.parent.mkdir(parents=True, exist_ok=True)
-        shape = {"width": width, "size": size, "device": device, "threads": torch.get_num_threads()}
-        write_json(output, {**shape, "ways": [asdict(figure) for figure in figures]})
+        shape = {"width": channels, "size": size, "device": device, "threads": torch.get_num_threads()}
+        write_json(output, {**shape, "ways": [asdict(timing) for timing in timings]})
 
 
 if __name__ == "__main__":

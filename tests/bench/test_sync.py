@@ -1,4 +1,4 @@
-"""The benchmark of redrawing: the ways it times paint the same pictures."""
+"""The bench of redrawing: the ways it times paint the same pictures."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from click.testing import CliRunner
 
 from tests.bench.sync import main
 
-SMALL = ["--photos", "2", "--templates", "2", "--width", "4", "--size", "128", "64", "--rounds", "1"]
+SMALL = ["--photos", "2", "--templates", "2", "--channels", "4", "--size", "128", "64", "--rounds", "1"]
 
 
 def test_both_ways_paint_the_same_pictures(tmp_path: Path) -> None:
-    output = tmp_path / "folder" / "figures.json"
+    output = tmp_path / "folder" / "painting.json"
     result = CliRunner().invoke(main, [*SMALL, "--output", str(output)])
     assert result.exit_code == 0, result.output
     measured = json.loads(output.read_text())
@@ -23,7 +23,7 @@ def test_both_ways_paint_the_same_pictures(tmp_path: Path) -> None:
     assert published["faster"] == 1
     assert 0 < ours["largest_difference"] < 1e-4
     assert half["psnr"] > 40
-    assert min(figure["seconds"] for figure in (published, ours, half)) > 0
+    assert min(way["seconds"] for way in (published, ours, half)) > 0
 
 
 def test_sizes_that_do_not_fit_are_refused() -> None:

@@ -25,7 +25,7 @@ Person = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
 def generator() -> Iterator[Generator]:
     torch.manual_seed(0)
     with torch.no_grad():
-        yield Generator(width=4).eval()
+        yield Generator(channels=4).eval()
 
 
 def people(labels: list[list[int]], seed: int) -> Person:

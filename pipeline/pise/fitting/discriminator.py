@@ -12,16 +12,16 @@ from data.annotation import Region
 class Discriminator(nn.Module):
     """Patch discriminator, given the parsing too (Isola et al. 2017), with spectral norm (Miyato et al. 2018)."""
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, channels: int) -> None:
         super().__init__()
         self.model = nn.Sequential(
-            spectral_norm(nn.Conv2d(3 + len(Region), width, 4, stride=2, padding=1)),
+            spectral_norm(nn.Conv2d(3 + len(Region), channels, 4, stride=2, padding=1)),
             nn.LeakyReLU(0.2),
-            spectral_norm(nn.Conv2d(width, 2 * width, 4, stride=2, padding=1)),
+            spectral_norm(nn.Conv2d(channels, 2 * channels, 4, stride=2, padding=1)),
             nn.LeakyReLU(0.2),
-            spectral_norm(nn.Conv2d(2 * width, 4 * width, 3, padding=1)),
+            spectral_norm(nn.Conv2d(2 * channels, 4 * channels, 3, padding=1)),
             nn.LeakyReLU(0.2),
-            spectral_norm(nn.Conv2d(4 * width, 1, 3, padding=1)),
+            spectral_norm(nn.Conv2d(4 * channels, 1, 3, padding=1)),
         )
 
     def forward(self, image: torch.Tensor, parsing: torch.Tensor) -> torch.Tensor:

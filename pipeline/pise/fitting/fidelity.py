@@ -7,10 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from data.annotation import CLOTHING_REGIONS
+from data.annotation import CLOTHING_REGIONS, Region
 from pipeline.pise.fitting.objectives import redraw
-from pipeline.pise.fitting.pairs import Scenes
+from pipeline.pise.fitting.scenes import Scenes
 from pipeline.pise.model.generator import Generator
+
+_BODY = [Region.HAT, Region.HAIR, Region.SKIN, Region.FACE]
+_GREY_LEVELS = 127.5  # for a difference of 1 where pictures lie in [-1, 1]
 
 
 @dataclass(frozen=True)
@@ -40,7 +43,14 @@ class Fidelity:
 
 @torch.inference_mode()
 def measure_fidelity(generator: Generator, scenes: Scenes, device: torch.device, at_once: int = 64) -> Fidelity:
-    """Redraw every person of every scene out of either outfit and compare with the truth."""
+    """Redraw every person of every scene out of either outfit and compare with the truth.
+
+    Args:
+        generator: on `device`; it is put into evaluation mode.
+        scenes: people that it was not fitted to.
+        device: where to compute.
+        at_once: scenes redrawn together, which bounds the memory.
+    """
     generator.eval()
     rows = []
     for start in range(0, len(scenes), at_once):
@@ -51,7 +61,7 @@ def measure_fidelity(generator: Generator, scenes: Scenes, device: torch.device,
                 painted = redraw(generator, batch)
                 worn = (batch.source_parsing + batch.target_parsing)[:, CLOTHING_REGIONS].amax(1).clamp(max=1)
                 bare = 1 - worn
-                body = bare * batch.source_parsing[:, [1, 2, 6, 7]].sum(1)
+                body = bare * batch.source_parsing[:, _BODY].sum(1)
                 differences = (
                     ((painted - batch.target), worn),
                     ((painted - batch.source), worn),
@@ -60,10 +70,10 @@ def measure_fidelity(generator: Generator, scenes: Scenes, device: torch.device,
                     ((painted - batch.source), body),
                 )
                 rows.append(torch.stack([_mean(difference, where) for difference, where in differences], 1))
-    figures = torch.cat(rows).mul(127.5)
-    to_new, to_old, between, rest, body = figures.double().mean(0).tolist()
-    nearer = (figures[:, 0] < figures[:, 1]).double().mean().item()
-    return Fidelity(len(figures), to_new, to_old, between, rest, body, nearer)
+    measured = torch.cat(rows).mul(_GREY_LEVELS)
+    to_new, to_old, between, rest, body = measured.double().mean(0).tolist()
+    nearer = (measured[:, 0] < measured[:, 1]).double().mean().item()
+    return Fidelity(len(measured), to_new, to_old, between, rest, body, nearer)
 
 
 def _mean(difference: torch.Tensor, where: torch.Tensor) -> torch.Tensor:

@@ -8,7 +8,7 @@ from typing import Protocol
 import torch
 
 from data.annotation import CLOTHING_REGIONS
-from pipeline.pise.fitting.pairs import Batch
+from pipeline.pise.fitting.batch import Batch
 from pipeline.pise.fitting.perceptual import Perceptual
 from pipeline.pise.model.generator import Generator
 from pipeline.pise.model.style import Style
@@ -34,7 +34,7 @@ class Objective(Protocol):
     """Lets a generator paint a batch and says what is wrong with the result."""
 
     def __call__(self, generator: Generator, batch: Batch, step: int) -> Attempt:
-        """See the class; `step` is the training's."""
+        """Paint a batch and judge the result; `step` is how far training is."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Exact:
     chroma_from: int
 
     def __call__(self, generator: Generator, batch: Batch, step: int) -> Attempt:
-        """See `Objective`."""
+        """Redraw the batch and measure its distance from the target."""
         with torch.autocast(batch.source.device.type, torch.bfloat16):
             painted = redraw(generator, batch)
         painted = painted.float()
@@ -57,7 +57,7 @@ class Exact:
         return Attempt(loss, values, painted, batch.target_parsing)
 
     def distance(self, painted: torch.Tensor, batch: Batch, step: int) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
-        """The weighted L1 of `painted` (B, 3, H, W), and plain parts of it for the log."""
+        """Measure the weighted L1 of `painted` (B, 3, H, W), and plain parts of it for the log."""
         difference = painted - batch.target
         error = difference.abs().mean(1)
         chroma = (difference - difference.mean(1, keepdim=True)).abs().mean(1)
@@ -91,7 +91,7 @@ class Shuffled:
     perceptual: Perceptual | None = None
 
     def __call__(self, generator: Generator, batch: Batch, step: int) -> Attempt:
-        """See `Objective`."""
+        """Paint each layout in its own template's clothes and in its neighbour's, and judge both."""
         with torch.autocast(batch.source.device.type, torch.bfloat16):
             source = generator.style(batch.source, batch.source_parsing)
             own = generator.style(batch.template, batch.template_parsing)
@@ -125,7 +125,7 @@ class Shuffled:
 
 
 def redraw(generator: Generator, batch: Batch) -> torch.Tensor:
-    """The source in the template's clothes, (B, 3, H, W) in [-1, 1], painted into the target's parsing."""
+    """Paint the source in the template's clothes into the target's parsing: (B, 3, H, W) in [-1, 1]."""
     source = generator.style(batch.source, batch.source_parsing)
     dressed = source.dressed_in(generator.style(batch.template, batch.template_parsing), added=True)
     layout = generator.layout(batch.source, batch.pose, batch.source_parsing, batch.target_parsing)
@@ -133,5 +133,5 @@ def redraw(generator: Generator, batch: Batch) -> torch.Tensor:
 
 
 def worn(batch: Batch) -> torch.Tensor:
-    """Where source or target has clothes, (B, H, W): 0, 1, or 2 where both have the same region."""
+    """Count at each pixel how many of source and target have the same region of clothes: 0, 1 or 2, (B, H, W)."""
     return (batch.target_parsing[:, _CLOTHES] + batch.source_parsing[:, _CLOTHES]).amax(1)

@@ -42,8 +42,8 @@ class Perceptual(nn.Module):
         """Compare pictures (B, 3, H, W) in [-1, 1], of at least 16 x 16 pixels.
 
         Returns:
-            content: the sum over five layers of the mean absolute difference of the features.
-            style: the same over four layers, of their Gram matrices divided by the number of features.
+            Content, the sum over five layers of the mean absolute difference of the features, and style, the same over
+            four layers of their Gram matrices divided by the number of features.
         """
         count = len(painted)
         with torch.autocast(painted.device.type, torch.bfloat16):
@@ -59,9 +59,14 @@ class Perceptual(nn.Module):
 
 
 def load_perceptual(path: Path, device: torch.device) -> Perceptual:
-    """The losses from a state dict of torchvision's vgg19 (vgg19-dcbb9e9d.pth), read without unpickling code.
+    """Make the losses from a state dict of torchvision's vgg19, read without unpickling code.
 
-    Raises InputError if the file is missing, no state dict, or of another network (which tensor is said).
+    Args:
+        path: the file (vgg19-dcbb9e9d.pth).
+        device: where to compute.
+
+    Raises:
+        InputError: the file is missing, no state dict, or of another network (the first tensor that differs is named).
     """
     if not path.is_file():
         raise InputError(f"{path}: no such file: give the weights of torchvision's vgg19 (vgg19-dcbb9e9d.pth)")

@@ -10,18 +10,23 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch.nn import functional
-from tqdm import tqdm
 
 from data.annotation import CLOTHING_REGIONS, Annotation, Joint, Region, pose_maps
 from data.photo import read_photo
 from data.record import ImageRecord
 from data.runtime.errors import InputError
+from data.runtime.progress import progress
 from pipeline.annotate.annotator import Annotator
 from pipeline.framing import Canvas
-from pipeline.pise.fitting.pairs import Batch
+from pipeline.pise.fitting.batch import Batch
 
-_AT_ONCE = 32
-_SMALLEST = 0.8  # of each side, that a crop keeps
+_AT_ONCE = 32  # photos read and annotated together
+_SMALLEST = 0.8  # the part of each side that a crop keeps at least: most of a person stays in it
+_PASTED = 0.5  # the share of sources in pasted clothes; the others wear their own in other colours
+_SEEN_ALIKE = 0.5  # the share of sources that are the very view of the target, as in redrawing
+# Found by trying: folds stay visible, and no colour is driven out of [-1, 1] altogether.
+_CONTRASTS = (0.5, 1.3)
+_COLOURS = (-0.8, 0.8)
 _MIRRORED = [joint.mirrored for joint in Joint]
 
 
@@ -38,19 +43,19 @@ class View:
 
     @staticmethod
     def whole(count: int) -> View:
-        """Photos as they are."""
+        """See photos as they are."""
         return View(np.ones((count, 2), np.float32), np.zeros((count, 2), np.float32))
 
     @staticmethod
     def draw(rng: np.random.Generator, count: int) -> View:
-        """Crops of 80 to 100 % of each side, anywhere in the photo, every other one flipped."""
+        """Draw crops of 80 to 100 % of each side, anywhere in the photo, every other one flipped."""
         scale = rng.uniform(_SMALLEST, 1, (count, 2)).astype(np.float32)
         shift = rng.uniform(-1, 1, (count, 2)).astype(np.float32) * (1 - scale)
         scale[:, 0] *= rng.choice(np.array([-1, 1], np.float32), count)
         return View(scale, shift)
 
     def where(self, chosen: npt.NDArray[np.bool_], other: View) -> View:
-        """This view of the photos that are `chosen` (B,), the other one of the rest."""
+        """Take this view of the photos that are `chosen` (B,), the other one of the rest."""
         picked = chosen[:, None]
         return View(np.where(picked, self.scale, other.scale), np.where(picked, self.shift, other.shift))
 
@@ -100,7 +105,7 @@ class Photos:
         return len(self.images)
 
     def draw(self, rng: np.random.Generator, count: int) -> Batch:
-        """Examples of photos that are to be painted in their own clothes, having been robbed of them.
+        """Draw photos that are to be painted in their own clothes, out of others that were put in their place.
 
         The target is a view of the photo. The template shows its clothes: another view of it, or of another photo of
         the same outfit if there is one. The source is a view too, in every other example the target's, as it is when
@@ -114,9 +119,9 @@ class Photos:
         lenders = (chosen + rng.integers(1, len(self), count)) % len(self)
         pasted = paste_clothes(images, parsings, *self._pick(lenders))
         tinted = tint_clothes(images, parsings, rng)
-        worn = torch.where(torch.from_numpy(rng.random(count) < 0.5).view(-1, 1, 1, 1), pasted, tinted)
+        worn = torch.where(torch.from_numpy(rng.random(count) < _PASTED).view(-1, 1, 1, 1), pasted, tinted)
         target_view, template_view = View.draw(rng, count), View.draw(rng, count)
-        source_view = target_view.where(rng.random(count) < 0.5, View.draw(rng, count))
+        source_view = target_view.where(rng.random(count) < _SEEN_ALIKE, View.draw(rng, count))
         height, width = parsings.shape[1:]
         joints = target_view.joints(self.joints[chosen], height, width)
         return Batch(
@@ -130,7 +135,7 @@ class Photos:
         )
 
     def samples(self, rng: np.random.Generator, count: int) -> Batch:
-        """Whole photos, each with another one as its template: what redrawing a data set will ask for.
+        """Draw whole photos, each with another one as its template: what redrawing a data set will ask for.
 
         There is no true picture: the target is the source.
         """
@@ -186,8 +191,8 @@ def tint_clothes(images: torch.Tensor, parsings: torch.Tensor, rng: np.random.Ge
     for region in CLOTHING_REGIONS:
         mask = parsings == region
         channels = torch.from_numpy(rng.permuted(np.tile(np.arange(3), (len(images), 1)), axis=1))
-        contrast = torch.from_numpy(rng.uniform(0.5, 1.3, (len(images), 1, 1, 1)).astype(np.float32))
-        colour = torch.from_numpy(rng.uniform(-0.8, 0.8, (len(images), 3, 1, 1)).astype(np.float32))
+        contrast = torch.from_numpy(rng.uniform(*_CONTRASTS, (len(images), 1, 1, 1)).astype(np.float32))
+        colour = torch.from_numpy(rng.uniform(*_COLOURS, (len(images), 3, 1, 1)).astype(np.float32))
         relief = images - _mean_colour(images, mask)
         relief = torch.take_along_dim(relief, channels.view(-1, 3, 1, 1), 1)
         tinted = torch.where(mask.unsqueeze(1), (colour + contrast * relief).clamp(-1, 1), tinted)
@@ -225,8 +230,7 @@ def read_photos(
     canvas = Canvas(*size)
     kept: list[tuple[npt.NDArray[np.uint8], Annotation]] = []
     owners: list[ImageRecord] = []
-    bar = tqdm(desc="reading photos", total=len(drawn), unit=" photos", disable=None)
-    with bar, ThreadPoolExecutor() as pool:
+    with progress("reading", len(drawn)) as shown, ThreadPoolExecutor() as pool:
         for start in range(0, len(drawn), _AT_ONCE):
             some = [records[index] for index in sorted(drawn)[start : start + _AT_ONCE]]
             read = [entry for entry in zip(some, pool.map(_read, some), strict=True) if entry[1] is not None]
@@ -235,7 +239,7 @@ def read_photos(
                 if image is not None and annotation is not None:
                     kept.append(canvas.fit(image, annotation)[:2])
                     owners.append(record)
-            bar.update(len(some))
+            shown.advance(len(some))
     if len(kept) < fewest:
         raise InputError(
             f"only {len(kept)} of {len(drawn):,} training photos can be read and show a usable person, {fewest} are "

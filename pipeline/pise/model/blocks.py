@@ -7,7 +7,7 @@ from torch import nn
 
 
 def instance_norm(channels: int, learned: bool = True) -> nn.GroupNorm:
-    """Instance normalisation, as one group a channel: the same numbers, and channels-last tensors stay as they are."""
+    """Make an instance norm as one group a channel: the same numbers, and channels-last tensors stay as they are."""
     return nn.GroupNorm(channels, channels, affine=learned)
 
 
@@ -29,7 +29,7 @@ class EncoderBlock(nn.Module):
         )
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """See the class."""
+        """Map (B, inputs, H, W) → (B, outputs, H/2, W/2)."""
         return self.model(x)
 
 
@@ -54,7 +54,7 @@ class DecoderBlock(nn.Module):
         )
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """See the class."""
+        """Map (B, inputs, H, W) → (B, outputs, 2H, 2W)."""
         return self.model(x).add_(self.shortcut(x))
 
 
@@ -73,7 +73,7 @@ class ResidualBlock(nn.Module):
         )
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """See the class."""
+        """Map (B, channels, H, W) to the same shape."""
         return self.model(x).add_(x)
 
 
@@ -87,7 +87,7 @@ class GatedConvolution(nn.Module):
         self.norm = instance_norm(channels, learned=False)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """See the class."""
+        """Map (B, channels, H, W) to the same shape."""
         opened = nn.functional.leaky_relu(self.gated_conv(x), 0.2) * torch.sigmoid(self.mask_conv(x))
         return self.norm(opened)
 
@@ -106,5 +106,5 @@ class OutputHead(nn.Module):
         )
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """See the class."""
+        """Map (B, inputs, H, W) → (B, outputs, H, W) in [-1, 1]."""
         return self.model(x)

@@ -11,26 +11,33 @@ from pipeline.pise.model.parts import JOINTS, REGIONS
 
 VGG_CHANNELS = 256
 
+_SHARPNESS = 0.01
+"""What similarities are divided by before the softmax, as in the published network: small is sharp."""
+
 
 class ParsingNetwork(nn.Module):
     """The parsing that a person would have in another pose."""
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, channels: int) -> None:
         super().__init__()
-        self.conv1 = _down(REGIONS + 2 * JOINTS, width, 2 * width)
-        self.conv2 = _down(2 * width, 4 * width, 4 * width)
-        self.conv3 = _down(4 * width, 8 * width, 8 * width)
-        self.conv4 = _down(8 * width, 16 * width, 16 * width)
-        self.deform3 = GatedConvolution(16 * width)
-        self.deform4 = GatedConvolution(16 * width)
-        self.up1 = _up(16 * width, 8 * width)
-        self.up2 = _up(8 * width, 4 * width)
-        self.up3 = _up(4 * width, 2 * width)
-        self.up4 = _up(2 * width, width)
-        self.parout = OutputHead(width, REGIONS, slope=0.2, learned=False)
+        self.conv1 = _down(REGIONS + 2 * JOINTS, channels, 2 * channels)
+        self.conv2 = _down(2 * channels, 4 * channels, 4 * channels)
+        self.conv3 = _down(4 * channels, 8 * channels, 8 * channels)
+        self.conv4 = _down(8 * channels, 16 * channels, 16 * channels)
+        self.deform3 = GatedConvolution(16 * channels)
+        self.deform4 = GatedConvolution(16 * channels)
+        self.up1 = _up(16 * channels, 8 * channels)
+        self.up2 = _up(8 * channels, 4 * channels)
+        self.up3 = _up(4 * channels, 2 * channels)
+        self.up4 = _up(2 * channels, channels)
+        self.parout = OutputHead(channels, REGIONS, slope=0.2, learned=False)
 
     def forward(self, parsing: torch.Tensor, pose: torch.Tensor, target_pose: torch.Tensor) -> torch.Tensor:
-        """(B, 8, H, W) one-hot and two (B, 18, H, W) → soft parsing (B, 8, H, W) in [0, 1]."""
+        """Move a parsing (B, 8, H, W), one-hot, from pose to target pose, both (B, 18, H, W).
+
+        Returns:
+            The soft parsing (B, 8, H, W), in [0, 1].
+        """
         x = torch.cat([parsing, pose, target_pose], 1)
         x = self.conv4(self.conv3(self.conv2(self.conv1(x))))
         x = self.deform4(self.deform3(x))
@@ -41,20 +48,20 @@ class ParsingNetwork(nn.Module):
 class Correspondence(nn.Module):
     """Scale and shift the code by detail of the source, carried to where it belongs by attention over positions."""
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, channels: int) -> None:
         super().__init__()
         self.vgg = _vgg_to_conv3_1()
-        self.theta = nn.Conv2d(4 * width + 3, VGG_CHANNELS, 1)
+        self.theta = nn.Conv2d(4 * channels + 3, VGG_CHANNELS, 1)
         self.phi = nn.Conv2d(VGG_CHANNELS + 3, VGG_CHANNELS, 1)
         self.get_gamma = nn.Conv2d(VGG_CHANNELS, 1, 1, bias=False)
         self.get_beta = nn.Conv2d(VGG_CHANNELS, 1, 1, bias=False)
 
     def forward(self, code: torch.Tensor, image: torch.Tensor) -> torch.Tensor:
-        """Target's code (B, 4C, h, w) and source image (B, 3, 4h, 4w) → (B, 4C, h, w)."""
+        """Scale and shift the target's code (B, 4C, h, w) by the source image (B, 3, 4h, 4w); the same shape again."""
         features = self.vgg(image)
         target = _descriptors(self.theta(_located(code)))
         source = _descriptors(self.phi(_located(features)))
-        attention = torch.softmax(source.transpose(1, 2) @ target / 0.01, dim=2)
+        attention = torch.softmax(source.transpose(1, 2) @ target / _SHARPNESS, dim=2)
         maps = torch.cat([self.get_gamma(features), self.get_beta(features)], 1).flatten(2)
         gamma, beta = (maps @ attention).unflatten(2, code.shape[2:]).split(1, 1)
         return code * (1 + gamma) + beta

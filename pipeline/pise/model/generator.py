@@ -18,40 +18,40 @@ KINDS = (POSE_TRANSFER, TEXTURE_TRANSFER)
 class Generator(nn.Module):
     """PISE (Zhang et al., *PISE: Person Image Synthesis and Editing with Decoupled GAN*, CVPR 2021).
 
-    Sizes: B pictures of H x W pixels, both multiples of 16; C = `width`; a style code has 4C numbers. Images are float
-    in [-1, 1]; poses (B, 18, H, W) hold a Gaussian of peak 1 a joint; parsings (B, 8, H, W) are one-hot over 0
-    background, 1 hat, 2 hair, 3 upper clothes, 4 and 5 lower clothes, 6 skin, 7 face.
+    Sizes: B pictures of H x W pixels, both multiples of 16; C is `channels`; a style code has 4C numbers. Images are
+    float in [-1, 1]; poses (B, 18, H, W) hold a Gaussian of peak 1 a joint; parsings (B, 8, H, W) are one-hot over the
+    regions of `data.annotation.Region`.
 
     Args:
-        width: base channels; 64 in the published checkpoints.
+        channels: how many the network is built on, C; 64 in the published checkpoints.
         kind: "texture-transfer" (changes clothes) or "pose-transfer" (changes the pose).
-        size: (height, width) of the pictures that it is fitted to; None where that is not recorded.
-        recuts: whether it is fitted to paint into a parsing whose clothes have another cut than the source's.
+        size: (height, channels) of the pictures that it is fitted to; None where that is not recorded.
+        reshapes: whether it is fitted to paint into a parsing whose clothes have another shape than the source's.
     """
 
     def __init__(
         self,
-        width: int = 64,
+        channels: int = 64,
         kind: str = TEXTURE_TRANSFER,
         size: tuple[int, int] | None = None,
-        recuts: bool = False,
+        reshapes: bool = False,
     ) -> None:
         super().__init__()
         if kind not in KINDS:
             raise ValueError(f"kind is {kind!r}: choose one of {', '.join(KINDS)}")
-        self.width = width
+        self.channels = channels
         self.kind = kind
         self.size = size
-        self.recuts = recuts
-        self.style_encoder = StyleEncoder(width)
-        self.layout_encoder = LayoutEncoder(width)
-        self.region_norm = RegionNorm(width)
-        self.res = ResidualBlock(4 * width)
-        self.decoder = Decoder(width)
+        self.reshapes = reshapes
+        self.style_encoder = StyleEncoder(channels)
+        self.layout_encoder = LayoutEncoder(channels)
+        self.region_norm = RegionNorm(channels)
+        self.res = ResidualBlock(4 * channels)
+        self.decoder = Decoder(channels)
         if kind == POSE_TRANSFER:
-            self.parsing_network = ParsingNetwork(width // 2)
-            self.correspondence = Correspondence(width)
-            self.res1 = ResidualBlock(4 * width)
+            self.parsing_network = ParsingNetwork(channels // 2)
+            self.correspondence = Correspondence(channels)
+            self.res1 = ResidualBlock(4 * channels)
 
     def style(self, image: torch.Tensor, parsing: torch.Tensor) -> Style:
         """Find the style of pictures (B, 3, H, W): codes (B, 9, 4C), and which regions are present, (B, 8)."""
@@ -60,13 +60,16 @@ class Generator(nn.Module):
     def layout(
         self, image: torch.Tensor, pose: torch.Tensor, parsing: torch.Tensor, target_parsing: torch.Tensor
     ) -> torch.Tensor:
-        """Layout (B, 4C, H/4, W/4) of a picture in the target's pose and parsing.
+        """Find the layout of pictures in the target's pose and parsing.
 
         Args:
-            image: the source.
-            pose: the *target's* pose.
-            parsing: the source's parsing.
-            target_parsing: the target's parsing.
+            image: (B, 3, H, W), the source.
+            pose: (B, 18, H, W), the *target's* pose.
+            parsing: (B, 8, H, W), the source's parsing.
+            target_parsing: (B, 8, H, W), the target's parsing.
+
+        Returns:
+            The layout (B, 4C, H/4, W/4).
         """
         return self.layout_encoder(torch.cat([parsing, target_parsing, pose, image], 1))
 
@@ -88,7 +91,10 @@ class Generator(nn.Module):
             image: the source, for the pose-transfer kind, which carries detail over from it.
 
         Returns:
-            (B, 3, H, W), or (B, S, 3, H, W), in [-1, 1].
+            Pictures (B, 3, H, W), or (B, S, 3, H, W), in [-1, 1].
+
+        Raises:
+            ValueError: `image` is not given to a generator of the pose-transfer kind.
         """
         several = codes.dim() == 4
         if not several:
@@ -106,7 +112,20 @@ class Generator(nn.Module):
     def transfer(
         self, image: torch.Tensor, parsing: torch.Tensor, pose: torch.Tensor, target_pose: torch.Tensor
     ) -> torch.Tensor:
-        """The person of `image` in the target's pose, (B, 3, H, W) in [-1, 1]; pose-transfer kind only."""
+        """Paint the person of a picture in another pose.
+
+        Args:
+            image: (B, 3, H, W) in [-1, 1].
+            parsing: (B, 8, H, W), of `image`.
+            pose: (B, 18, H, W), of `image`.
+            target_pose: (B, 18, H, W).
+
+        Returns:
+            Pictures (B, 3, H, W) in [-1, 1].
+
+        Raises:
+            ValueError: the generator is not of the pose-transfer kind.
+        """
         if self.kind != POSE_TRANSFER:
             raise ValueError(f"transfer needs a pose-transfer generator; this one is {self.kind}")
         target_parsing = self.parsing_network(parsing, pose, target_pose)

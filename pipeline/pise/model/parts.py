@@ -15,7 +15,7 @@ JOINTS = len(Joint)
 
 
 def inside(parsing: torch.Tensor, height: int, width: int) -> torch.Tensor:
-    """Which pixels lie in each region after shrinking by nearest neighbour.
+    """Find which pixels lie in each region after shrinking by nearest neighbour.
 
     A value other than exactly 0 counts as inside, as in the published networks, so regions of a soft parsing overlap.
 
@@ -25,7 +25,7 @@ def inside(parsing: torch.Tensor, height: int, width: int) -> torch.Tensor:
         width: columns to shrink to.
 
     Returns:
-        bool (B, 8, height, width).
+        Booleans (B, 8, height, width).
     """
     return functional.interpolate(parsing, (height, width)) != 0
 
@@ -33,18 +33,18 @@ def inside(parsing: torch.Tensor, height: int, width: int) -> torch.Tensor:
 class StyleEncoder(nn.Module):
     """The look of each region of a picture, as one code a region."""
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, channels: int) -> None:
         super().__init__()
-        self.block0 = EncoderBlock(3, 2 * width)
-        self.block1 = EncoderBlock(2 * width, 4 * width)
-        self.block2 = EncoderBlock(4 * width, 4 * width)
-        self.block3 = EncoderBlock(4 * width, 4 * width)
-        self.block4 = DecoderBlock(4 * width, 4 * width)
-        self.block5 = DecoderBlock(4 * width, 4 * width)
-        self.get_code = nn.Sequential(nn.Conv2d(4 * width, 4 * width, 1), nn.Tanh())
+        self.block0 = EncoderBlock(3, 2 * channels)
+        self.block1 = EncoderBlock(2 * channels, 4 * channels)
+        self.block2 = EncoderBlock(4 * channels, 4 * channels)
+        self.block3 = EncoderBlock(4 * channels, 4 * channels)
+        self.block4 = DecoderBlock(4 * channels, 4 * channels)
+        self.block5 = DecoderBlock(4 * channels, 4 * channels)
+        self.get_code = nn.Sequential(nn.Conv2d(4 * channels, 4 * channels, 1), nn.Tanh())
 
     def forward(self, image: torch.Tensor, parsing: torch.Tensor) -> Style:
-        """Mean of the style map over each region (zero where the region has no pixel), and over all pixels.
+        """Average the style map over each region (zero where the region has no pixel), and over all pixels.
 
         Args:
             image: (B, 3, H, W) in [-1, 1].
@@ -66,19 +66,19 @@ class StyleEncoder(nn.Module):
 class LayoutEncoder(nn.Module):
     """Where everything is in the picture to be painted; knows nothing of the clothing template."""
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, channels: int) -> None:
         super().__init__()
-        self.block0 = EncoderBlock(2 * REGIONS + JOINTS + 3, 2 * width)
-        self.block1 = EncoderBlock(2 * width, 4 * width)
-        self.block2 = EncoderBlock(4 * width, 4 * width)
-        self.block3 = EncoderBlock(4 * width, 4 * width)
-        self.deform3 = GatedConvolution(4 * width)
-        self.deform4 = GatedConvolution(4 * width)
-        self.block4 = DecoderBlock(4 * width, 4 * width)
-        self.block5 = DecoderBlock(4 * width, 4 * width)
+        self.block0 = EncoderBlock(2 * REGIONS + JOINTS + 3, 2 * channels)
+        self.block1 = EncoderBlock(2 * channels, 4 * channels)
+        self.block2 = EncoderBlock(4 * channels, 4 * channels)
+        self.block3 = EncoderBlock(4 * channels, 4 * channels)
+        self.deform3 = GatedConvolution(4 * channels)
+        self.deform4 = GatedConvolution(4 * channels)
+        self.block4 = DecoderBlock(4 * channels, 4 * channels)
+        self.block5 = DecoderBlock(4 * channels, 4 * channels)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """(B, 37, H, W): source parsing, target parsing, target pose, source image → (B, 4C, H/4, W/4)."""
+        """Encode source parsing, target parsing, target pose and source image, (B, 37, H, W) → (B, 4C, H/4, W/4)."""
         x = self.block3(self.block2(self.block1(self.block0(x))))
         return self.block5(self.block4(self.deform4(self.deform3(x))))
 
@@ -90,17 +90,17 @@ class RegionNorm(nn.Module):
     K[k, j] = W[k] s_j made anew for each set of codes (s_j being the style of region j): 8 input channels, not 4C.
     """
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, channels: int) -> None:
         super().__init__()
-        channels = 4 * width
-        self.norm = nn.BatchNorm2d(channels)
-        self.fc_weight = nn.Parameter(torch.empty(REGIONS, channels, channels))
-        self.fc_bias = nn.Parameter(torch.empty(REGIONS, channels))
-        bound = channels**-0.5
+        length = 4 * channels
+        self.norm = nn.BatchNorm2d(length)
+        self.fc_weight = nn.Parameter(torch.empty(REGIONS, length, length))
+        self.fc_bias = nn.Parameter(torch.empty(REGIONS, length))
+        bound = length**-0.5  # as nn.Linear starts
         nn.init.uniform_(self.fc_weight, -bound, bound)
         nn.init.uniform_(self.fc_bias, -bound, bound)
-        self.conv_gamma = nn.Conv2d(channels, channels, 3, padding=1)
-        self.conv_beta = nn.Conv2d(channels, channels, 3, padding=1)
+        self.conv_gamma = nn.Conv2d(length, length, 3, padding=1)
+        self.conv_beta = nn.Conv2d(length, length, 3, padding=1)
 
     def forward(
         self, layout: torch.Tensor, parsing: torch.Tensor, codes: torch.Tensor, present: torch.Tensor
@@ -135,14 +135,14 @@ class RegionNorm(nn.Module):
 class Decoder(nn.Module):
     """Features at a quarter of the size to the picture."""
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, channels: int) -> None:
         super().__init__()
-        self.block0 = DecoderBlock(4 * width, 2 * width, hidden=4 * width)
-        self.block1 = ResidualBlock(2 * width)
-        self.block2 = DecoderBlock(2 * width, width, hidden=2 * width)
-        self.block3 = ResidualBlock(width)
-        self.out = OutputHead(width, 3)
+        self.block0 = DecoderBlock(4 * channels, 2 * channels, hidden=4 * channels)
+        self.block1 = ResidualBlock(2 * channels)
+        self.block2 = DecoderBlock(2 * channels, channels, hidden=2 * channels)
+        self.block3 = ResidualBlock(channels)
+        self.out = OutputHead(channels, 3)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """(B, 4C, H/4, W/4) → (B, 3, H, W) in [-1, 1]."""
+        """Paint (B, 4C, H/4, W/4) → (B, 3, H, W) in [-1, 1]."""
         return self.out(self.block3(self.block2(self.block1(self.block0(x)))))

@@ -285,7 +285,7 @@ def test_a_painter_paints_into_the_cut_of_its_templates(
 
 def test_the_weights_say_whose_cut_is_painted(rendered: Path, random_weights: Path, tmp_path: Path) -> None:
     assert painter(random_weights, rendered).cut == "photo"
-    save_generator(Generator(4, recuts=True), tmp_path / "recuts.safetensors")
+    save_generator(Generator(4, reshapes=True), tmp_path / "recuts.safetensors")
     assert painter(tmp_path / "recuts.safetensors", rendered).cut == "template"
     assert painter(tmp_path / "recuts.safetensors", rendered, cut="photo").cut == "photo"
     with pytest.raises(InputError, match="cut 'tailor' is unknown: choose photo or template"):

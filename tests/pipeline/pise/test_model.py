@@ -89,7 +89,7 @@ def scene(batch: int = 2, height: int = 64, width: int = 32, seed: int = 0) -> d
 def small() -> Iterator[Generator]:
     torch.manual_seed(0)
     with torch.no_grad():
-        yield Generator(width=4).eval()
+        yield Generator(channels=4).eval()
 
 
 @torch.no_grad()
@@ -105,7 +105,7 @@ def test_style_codes_meet_the_published_ones(kind: str, published_checkpoints: d
 def test_texture_transfer_paints_the_published_picture(published_checkpoints: dict[str, Path]) -> None:
     vectors = case("texture-transfer")
     generator = load_generator(published_checkpoints["texture-transfer"])
-    assert (generator.width, generator.kind, generator.training) == (64, "texture-transfer", False)
+    assert (generator.channels, generator.kind, generator.training) == (64, "texture-transfer", False)
     codes, present = generator.style(vectors["img1"], vectors["par1"])
     template_codes, _ = generator.style(vectors["img3"], vectors["par3"])
     codes[:, 3:6] = template_codes[:, 3:6]
@@ -190,7 +190,7 @@ def test_several_styles_at_once_are_the_styles_one_by_one(small: Generator) -> N
 @pytest.mark.parametrize("kind", KINDS)
 def test_training_reaches_every_parameter_and_batch_statistics(kind: str) -> None:
     torch.manual_seed(0)
-    generator = Generator(width=4, kind=kind).train()
+    generator = Generator(channels=4, kind=kind).train()
     given = scene(seed=1)
     before = generator.region_norm.norm.get_buffer("running_mean").clone()
     if kind == "pose-transfer":
@@ -218,13 +218,13 @@ def test_wrong_uses_are_refused(small: Generator) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_our_own_checkpoint_comes_back(kind: str, tmp_path: Path) -> None:
-    generator = Generator(width=4, kind=kind)
+    generator = Generator(channels=4, kind=kind)
     path = tmp_path / "folder" / "small.safetensors"
     save_generator(generator, path)
     (tmp_path / "plain").touch()
     assert path.stat().st_mode == (tmp_path / "plain").stat().st_mode
     again = load_generator(path)
-    assert (again.width, again.kind, again.training) == (4, kind, False)
+    assert (again.channels, again.kind, again.training) == (4, kind, False)
     assert os.listdir(path.parent) == [path.name]
     for name, value in generator.state_dict().items():
         exact = value.dim() < 2
@@ -239,7 +239,7 @@ def test_our_own_checkpoint_comes_back(kind: str, tmp_path: Path) -> None:
 
 @torch.no_grad()
 def test_spectral_norm_of_training_is_folded_when_saved(tmp_path: Path) -> None:
-    generator = Generator(width=4)
+    generator = Generator(channels=4)
     for module in generator.modules():
         if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
             parametrizations.spectral_norm(module, dim=int(isinstance(module, nn.ConvTranspose2d)))
@@ -282,7 +282,7 @@ def test_a_file_of_another_network_names_its_keys(tmp_path: Path) -> None:
 
 def test_damaged_and_foreign_files_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "file"
-    save_generator(Generator(width=4), path)
+    save_generator(Generator(channels=4), path)
     whole = path.read_bytes()
     for content in (whole[:-9], b"", b"not weights", whole[:8]):
         path.write_bytes(content)
@@ -318,6 +318,6 @@ def test_no_code_of_a_file_is_run(tmp_path: Path) -> None:
 
 
 def test_what_a_generator_was_fitted_to_comes_back(tmp_path: Path) -> None:
-    save_generator(Generator(4, size=(128, 64), recuts=True), tmp_path / "fitted.safetensors")
+    save_generator(Generator(4, size=(128, 64), reshapes=True), tmp_path / "fitted.safetensors")
     again = load_generator(tmp_path / "fitted.safetensors")
-    assert (again.size, again.recuts) == ((128, 64), True)
+    assert (again.size, again.reshapes) == ((128, 64), True)

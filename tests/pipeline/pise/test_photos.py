@@ -20,14 +20,15 @@ from pipeline.__main__ import main
 from pipeline.annotate.annotator import StoredAnnotations
 from pipeline.pise import Generator, load_generator
 from pipeline.pise.fitting import fit
+from pipeline.pise.fitting.batch import Batch
 from pipeline.pise.fitting.objectives import Exact, Shuffled
-from pipeline.pise.fitting.pairs import Batch
 from pipeline.pise.fitting.perceptual import load_perceptual
 from pipeline.pise.fitting.photos import Photos, View, paste_clothes, read_photos, tint_clothes
-from pipeline.pise.fitting.training import LOG, PiseSettings, draw_batch
+from pipeline.pise.fitting.settings import PhotoSettings, PiseSettings, adjust
+from pipeline.pise.fitting.training import METRICS, draw_batch
 
 CPU = torch.device("cpu")
-TINY = ("--steps", "2", "--width", "2", "--batch", "2", "--size", "64x32", "--scenes", "12", "--device", "cpu")
+TINY = ("--steps", "2", "--channels", "2", "--batch", "2", "--size", "64x32", "--scenes", "12", "--device", "cpu")
 
 
 @pytest.fixture(autouse=True)
@@ -86,16 +87,16 @@ def test_image_parsing_and_joints_are_seen_in_one_view() -> None:
     assert np.isnan(placed[:, 1:]).all()
 
 
-def test_the_source_is_robbed_of_its_clothes_and_of_nothing_else(photos: Photos) -> None:
+def test_the_source_is_stripped_of_its_clothes_and_of_nothing_else(photos: Photos) -> None:
     rng = np.random.default_rng(0)
     pixels = torch.from_numpy(photos.images).permute(0, 3, 1, 2).float() / 127.5 - 1
     parsings = torch.from_numpy(photos.parsings)
     clothes = clothes_of(View.whole(len(photos)).regions(parsings))
     others, other_parsings = pixels.roll(5, 0), parsings.roll(5, 0)
-    for robbed in (paste_clothes(pixels, parsings, others, other_parsings), tint_clothes(pixels, parsings, rng)):
-        assert torch.equal(robbed[~clothes], pixels[~clothes])
-        assert (robbed - pixels)[clothes].abs().mean() > 0.1
-        assert robbed.abs().max() <= 1
+    for stripped in (paste_clothes(pixels, parsings, others, other_parsings), tint_clothes(pixels, parsings, rng)):
+        assert torch.equal(stripped[~clothes], pixels[~clothes])
+        assert (stripped - pixels)[clothes].abs().mean() > 0.1
+        assert stripped.abs().max() <= 1
     lent = (parsings == other_parsings).unsqueeze(1) & clothes
     pasted = paste_clothes(pixels, parsings, others, other_parsings)
     assert torch.equal(pasted[lent], others[lent])
@@ -107,7 +108,7 @@ def test_half_of_the_sources_are_seen_as_the_target_is(photos: Photos) -> None:
     assert 10 < int(same.sum()) < 30
     bare = ~(clothes_of(batch.source_parsing) | clothes_of(batch.target_parsing))
     alike = bare & same.view(-1, 1, 1, 1)
-    # Only at the clothes' edge do resampled pixels mix with what was robbed.
+    # Only at the clothes' edge do resampled pixels mix with what was stripped.
     assert (batch.source - batch.target)[alike].abs().median() == 0
 
 
@@ -149,8 +150,8 @@ class Painter(Generator):
 
 def test_a_painting_in_other_clothes_is_judged_by_its_codes_and_by_the_rest(photos: Photos) -> None:
     drawn = photos.samples(np.random.default_rng(0), 4)
-    one_cut = {name: value[[0] * 4] for name, value in vars(drawn).items()}
-    batch = Batch(**{**one_cut, "template": drawn.template, "template_parsing": one_cut["source_parsing"]})
+    one_shape = {name: value[[0] * 4] for name, value in vars(drawn).items()}
+    batch = Batch(**{**one_shape, "template": drawn.template, "template_parsing": one_shape["source_parsing"]})
     objective = Shuffled(Exact(3.0, 0.0, 0), codes_weight=1.0, content_weight=0.0, style_weight=0.0)
 
     def values(changed: torch.Tensor) -> dict[str, float]:
@@ -229,9 +230,9 @@ def test_photos_become_weights_that_sync_takes(walkers: Path, vgg_weights: Path)
     weights = Path("work/pise/prcc/generator.safetensors")
     assert f"weights: {weights}" in fitted.output
     generator = load_generator(weights)
-    assert (generator.width, generator.size, generator.recuts) == (2, (64, 32), False)
+    assert (generator.channels, generator.size, generator.reshapes) == (2, (64, 32), False)
     with Image.open("work/pise/prcc/samples.png") as sheet:
-        assert sheet.size == (2 * 3 * 32, 64)
+        assert sheet.size == (4 + 2 * 3 * (32 + 4), 4 + 64 + 4)
     options = ("--dataset", "prcc", "--data-root", str(walkers), "--weights", str(weights), "--size", "64x32")
     synced = command(*options, "--versions", "2", "--device", "cpu", "--jobs", "1", name="sync")
     assert synced.exit_code == 0, synced.output
@@ -264,7 +265,7 @@ def test_no_label_is_looked_at(walkers: Path) -> None:
     ],
 )
 def test_bad_input_is_told_in_a_line(walkers: Path, options: tuple[str, ...], message: str) -> None:
-    result = command("--dataset", "prcc", "--data-root", str(walkers), "--device", "cpu", "--width", "2", *options)
+    result = command("--dataset", "prcc", "--data-root", str(walkers), "--device", "cpu", "--channels", "2", *options)
     assert result.exit_code == 2
     assert message in result.output
     assert len(result.output.splitlines()) == 1
@@ -294,16 +295,16 @@ def test_walkers_are_fitted_and_measured_on_others(tmp_path: Path, monkeypatch: 
     assert result.exit_code == 0, result.output
     assert "16 pictures are nearer" in result.output
     folder = Path("work/pise/walkers")
-    figures = json.loads((folder / fit.FIDELITY).read_text())
-    assert figures["pictures"] == 16
-    assert figures["settings"]["steps"] == 2
-    assert (folder / LOG).exists() is False
+    measured = json.loads((folder / fit.FIDELITY).read_text())
+    assert measured["pictures"] == 16
+    assert measured["settings"]["steps"] == 2
+    assert (folder / METRICS).exists() is False
     with Image.open(folder / fit.HELD_OUT) as sheet:
-        assert sheet.size == (4 * 4 * 32, 64)
-    assert load_generator(folder / "generator.safetensors").recuts
+        assert sheet.size == (4 + 4 * 4 * (32 + 4), 4 + 64 + 4)
+    assert load_generator(folder / "generator.safetensors").reshapes
 
 
 def test_walkers_are_fitted_with_the_settings_of_the_built_in_weights() -> None:
-    assert fit.adjust(PiseSettings()) == PiseSettings()
-    halved = fit.adjust(fit.PhotoSettings(), steps=10000)
+    assert adjust(PiseSettings()) == PiseSettings()
+    halved = adjust(PhotoSettings(), steps=10000)
     assert (halved.coarse_steps, halved.chroma_from) == (4000, 5000)

@@ -16,20 +16,22 @@ from data.annotation import CLOTHING_REGIONS
 from data.runtime.errors import Interrupted, RunError
 from pipeline.pise import Generator, load_generator
 from pipeline.pise.fitting import training
+from pipeline.pise.fitting.batch import Batch
 from pipeline.pise.fitting.fidelity import measure_fidelity
 from pipeline.pise.fitting.objectives import redraw
-from pipeline.pise.fitting.pairs import Batch, Scenes, render_scenes
-from pipeline.pise.fitting.training import Examples, PiseSettings, learning_rate, train_generator
+from pipeline.pise.fitting.scenes import Scenes, render_scenes
+from pipeline.pise.fitting.settings import PiseSettings
+from pipeline.pise.fitting.training import Examples, learning_rate, train_generator
 
 TINY = PiseSettings(
-    width=4, height=64, picture_width=32, scenes=6, steps=6, batch=4, coarse_steps=2, discriminator_width=4
+    channels=4, height=64, width=32, scenes=6, steps=6, batch=4, coarse_steps=2, discriminator_channels=4
 )
 CPU = torch.device("cpu")
 
 
 @pytest.fixture(scope="module")
 def scenes() -> Scenes:
-    return render_scenes(range(TINY.scenes), TINY.seed, TINY.height, TINY.picture_width, jobs=1)
+    return render_scenes(range(TINY.scenes), TINY.seed, TINY.height, TINY.width, jobs=1)
 
 
 @pytest.fixture(autouse=True)
@@ -51,14 +53,14 @@ def test_source_and_target_are_one_person_in_two_outfits(scenes: Scenes) -> None
     torch.testing.assert_close(back.pose, batch.pose)
 
 
-def test_every_other_scene_keeps_the_cut_of_the_clothes(scenes: Scenes) -> None:
+def test_every_other_scene_keeps_the_shape_of_the_clothes(scenes: Scenes) -> None:
     same = (scenes.parsings[:, :, 0] == scenes.parsings[:, :, 1]).all(axis=(1, 2, 3))
     assert same[1::2].all()
     assert not same[0::2].all()
 
 
 def test_scenes_do_not_depend_on_the_number_of_processes(scenes: Scenes) -> None:
-    again = render_scenes(range(TINY.scenes), TINY.seed, TINY.height, TINY.picture_width, jobs=2)
+    again = render_scenes(range(TINY.scenes), TINY.seed, TINY.height, TINY.width, jobs=2)
     np.testing.assert_array_equal(again.images, scenes.images)
 
 
@@ -121,12 +123,12 @@ def test_a_damaged_checkpoint_is_told(scenes: Scenes, tmp_path: Path) -> None:
 def test_the_loss_falls_and_is_written_down(scenes: Scenes, tmp_path: Path) -> None:
     settings = replace(TINY, steps=60, learning_rate=3e-3, coarse_steps=50)
     train_generator(lambda: scenes, settings, tmp_path, CPU, every=20)
-    lines = [json.loads(line) for line in (tmp_path / training.LOG).read_text().splitlines()]
+    lines = [json.loads(line) for line in (tmp_path / training.METRICS).read_text().splitlines()]
     assert [line["step"] for line in lines] == [20, 40, 60]
     assert lines[-1]["l1"] < 0.9 * lines[0]["l1"]
     assert "discriminator" in lines[-1]
     with Image.open(tmp_path / training.SHEET) as sheet:
-        assert sheet.size == (4 * 4 * 32, 64)
+        assert sheet.size == (4 + 4 * 4 * (32 + 4), 4 + 64 + 4)
 
 
 def test_other_settings_do_not_go_on_from_a_checkpoint(scenes: Scenes, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Exact examples of a change of clothes: the same rendered person in the same pose, in two outfits."""
+"""Scenes: exact examples of a change of clothes, the same rendered person in the same pose in two outfits."""
 
 from __future__ import annotations
 
@@ -8,49 +8,21 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from joblib import Parallel, delayed
-from torch.nn import functional
-from tqdm import tqdm
 
 from data.annotation import parsing_maps, pose_maps
+from data.runtime.progress import progress
 from data.walkers.camera import CAMERAS, draw_shot
 from data.walkers.person import Outfit, draw_identity, draw_outfit
 from data.walkers.render import render
+from pipeline.pise.fitting.batch import Batch
 
 _STREAM = 3  # 0 to 2 are the benchmark's splits: these are other people
-_SCENES_A_TASK = 50
-
-
-@dataclass(frozen=True)
-class Batch:
-    """What the generator learns from: `source` is to become `target`, in the clothes that `template` shows.
-
-    Images float32 (B, 3, H, W) in [-1, 1], parsings (B, 8, H, W) one-hot, pose (B, 18, H, W).
-    """
-
-    source: torch.Tensor
-    source_parsing: torch.Tensor
-    pose: torch.Tensor
-    template: torch.Tensor
-    template_parsing: torch.Tensor
-    target: torch.Tensor
-    target_parsing: torch.Tensor
-
-    def halve(self) -> Batch:
-        """The same at half the size."""
-        pictures = (self.source, self.pose, self.template, self.target)
-        source, pose, template, target = (functional.avg_pool2d(picture, 2) for picture in pictures)
-        parsings = (self.source_parsing, self.template_parsing, self.target_parsing)
-        source_parsing, template_parsing, target_parsing = (parsing[..., ::2, ::2] for parsing in parsings)
-        return Batch(source, source_parsing, pose, template, template_parsing, target, target_parsing)
-
-    def to(self, device: torch.device) -> Batch:
-        """The same on a device."""
-        return Batch(*(tensor.to(device) for tensor in vars(self).values()))
+_SCENES_A_TASK = 50  # some seconds of rendering: long beside the start of a task, short beside a run
 
 
 @dataclass(frozen=True)
 class Scenes:
-    """N scenes of two people, each in the same two outfits: the one is the template of the other.
+    """N scenes of two people who wear the same two outfits, so that one is the other's template.
 
     `images` uint8 (N, person, outfit, H, W, 3), `parsings` uint8 (N, person, outfit, H, W), `joints` float32
     (N, person, 18, 2).
@@ -64,14 +36,20 @@ class Scenes:
         return len(self.images)
 
     def draw(self, rng: np.random.Generator, count: int) -> Batch:
-        """A batch of `count` scenes, one of the people in each to change clothes, the same one in all."""
+        """Draw `count` scenes, and which person is to change out of which outfit, the same in all of them."""
         chosen = rng.choice(len(self), count, replace=count > len(self))
         return self.batch(chosen, person=int(rng.integers(2)), outfit=int(rng.integers(2)))
 
     samples = draw
 
     def batch(self, scenes: npt.NDArray[np.int64], person: int, outfit: int) -> Batch:
-        """The person `person` (0 or 1) of each of `scenes`, to be changed out of `outfit` (0 or 1)."""
+        """Make a batch of one person of each scene.
+
+        Args:
+            scenes: (B,), which scenes.
+            person: 0 or 1, who is to change clothes.
+            outfit: 0 or 1, what the source wears; template and target wear the other one.
+        """
         height, width = self.parsings.shape[-2:]
 
         def one(who: int, wearing: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -85,16 +63,27 @@ class Scenes:
 
 
 def render_scenes(scenes: range, seed: int, height: int, width: int, jobs: int = -1) -> Scenes:
-    """Render scenes of people who are in no benchmark; another number, other people.
+    """Render scenes of people who are in no benchmark.
 
-    In every other scene the second outfit keeps the first one's cut and differs in colour and pattern only, as when a
+    In every other scene the second outfit keeps the first one's shape and differs in colour and pattern only, as when a
     photo is redrawn without changing its parsing.
+
+    Args:
+        scenes: numbers of the scenes; each number shows other people.
+        seed: of all that is drawn.
+        height: of the pictures, in pixels.
+        width: of the pictures, in pixels.
+        jobs: processes that render, -1 for one a core; the scenes do not depend on it.
     """
     tasks = [scenes[start : start + _SCENES_A_TASK] for start in range(0, len(scenes), _SCENES_A_TASK)]
     done = Parallel(n_jobs=jobs, return_as="generator")(
         delayed(_render_some)(task, seed, height, width) for task in tasks
     )
-    parts = list(tqdm(done, desc="rendering scenes", total=len(tasks), disable=None))
+    parts = []
+    with progress("rendering", len(scenes), "scenes") as shown:
+        for part in done:
+            parts.append(part)
+            shown.advance(len(part[0]))
     images, parsings, joints = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
     return Scenes(images, parsings, joints)
 
@@ -110,7 +99,7 @@ def _render_some(
         rng = np.random.default_rng((seed, _STREAM, scene))
         outfits = (draw_outfit(rng), draw_outfit(rng))
         if scene % 2:
-            outfits = (outfits[0], _recut(outfits[1], outfits[0]))
+            outfits = (outfits[0], _reshaped(outfits[1], outfits[0]))
         for person in (0, 1):
             identity, shot = draw_identity(rng), draw_shot(rng, cameras[int(rng.integers(len(cameras)))])
             for wearing, outfit in enumerate(outfits):
@@ -120,8 +109,8 @@ def _render_some(
     return images, parsings, joints
 
 
-def _recut(outfit: Outfit, like: Outfit) -> Outfit:
-    """`outfit` in its own colours and pattern, cut as `like` is."""
+def _reshaped(outfit: Outfit, like: Outfit) -> Outfit:
+    """`outfit` in its own colours and pattern, in the shape of `like`."""
     return replace(
         outfit,
         sleeve=like.sleeve,
