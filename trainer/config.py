@@ -14,6 +14,7 @@ import click
 
 from data.runtime.errors import InputError
 from trainer import method
+from trainer.presets import PRESETS
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -62,7 +63,6 @@ class Config:
     instance_epochs: int = _setting(
         0, "first epochs in which each photo may be its own class, if no cluster is found", low=0
     )
-    calibration_batches: int = _setting(8, "batches that give random weights their batch-norm statistics", low=1)
 
     batch_clusters: int = _setting(8, "clusters in a batch", "P", low=1)
     batch_photos: int = _setting(4, "photos of each cluster in a batch", "K", low=1)
@@ -87,7 +87,6 @@ class Config:
     validate_every: int = _setting(0, "epochs between looks at the validation people, for best.pt; 0 is never", low=0)
 
     precision: str = _setting("float32", "numbers of the encoder's forward pass", choices=method.PRECISIONS)
-    channels_last: bool = _setting(True, "memory format of images: channels last, by far the faster one")
     compile: bool = _setting(False, "torch.compile the encoder")
     sync_bn: bool = _setting(False, "batch norm over the images of all processes")
     deterministic: bool = _setting(False, "the same run twice gives the same bits on a GPU too, at some cost of time")
@@ -103,7 +102,7 @@ class Config:
 
     @property
     def images(self) -> int:
-        """Images of each photo that are encoded: the photo, and its redrawn ones where the method uses them."""
+        """How many images of each photo are encoded: the photo, and its redrawn ones where the method uses them."""
         return 1 + self.versions if self.c_a or self.c_i else 1
 
     @property
@@ -112,30 +111,15 @@ class Config:
         return hashlib.sha256(json.dumps(dataclasses.asdict(self), sort_keys=True).encode()).hexdigest()[:12]
 
 
-PRESETS: dict[str, dict[str, Any]] = {
-    "paper": {},
-    "walkers": {
-        "backbone": "small",
-        "backbone_weights": "none",
-        "height": 64,
-        "width": 32,
-        "k1": 15,
-        "k2": 4,
-        "eps": 0.5,
-        "consistency_from": 6,
-        "lr": 1e-3,
-        "warmup": 0,
-        "epochs": 24,
-        "iterations": 50,
-        "precision": "bfloat16",
-    },
-}
+RETIRED = frozenset({"channels_last", "calibration_batches"})
+"""Settings that older runs' config.json still names; what they asked for is always done, or is a constant."""
 
 
 def make_config(preset: str = "paper", *overrides: Mapping[str, Any]) -> Config:
-    """A Config from a preset and settings that replace the preset's, the last ones given first in right.
+    """Make a Config from a preset and settings that replace the preset's; later ones replace earlier ones.
 
-    Raises InputError for a preset or a setting that does not exist, and as Config does.
+    Raises:
+        InputError: a preset or a setting does not exist, or Config refuses a value.
     """
     if preset not in PRESETS:
         raise InputError(f"preset {preset!r} is not known: choose one of {', '.join(PRESETS)}")
@@ -156,11 +140,20 @@ def options(command: Command) -> Command:
         flag = "--" + field.name.replace("_", "-")
         names = [f"{flag}/--no-{flag[2:]}"] if kind is bool else [flag]
         symbol = f"{meta['symbol']}: " if meta["symbol"] else ""
-        choices = f" ({', '.join(str(c) for c in meta['choices'])})" if meta["choices"] else ""
-        default = ("on" if field.default else "off") if kind is bool else field.default
-        text = f"{symbol}{meta['help']}{choices}  [paper: {default}]"
-        command = click.option(*names, field.name, type=kind, default=None, help=text)(command)
+        choice = click.Choice(meta["choices"]) if kind is str and meta["choices"] else kind
+        one_of = f" ({' or '.join(str(c) for c in meta['choices'])})" if meta["choices"] and kind is not str else ""
+        text = f"{symbol}{meta['help']}{one_of}  [{_defaults(field)}]"
+        command = click.option(*names, field.name, type=choice, default=None, help=text)(command)
     return command
+
+
+def _defaults(field: dataclasses.Field[Any]) -> str:
+    """Give the paper's value of a setting, and those of the presets that have another, as `paper 30, walkers 15`."""
+    values: dict[str, Any] = {"paper": field.default}
+    values |= {name: preset[field.name] for name, preset in PRESETS.items() if field.name in preset}
+    if type(field.default) is bool:
+        values = {name: "on" if value else "off" for name, value in values.items()}
+    return ", ".join(f"{name} {value}" for name, value in values.items())
 
 
 def _check(field: dataclasses.Field[Any], value: Any) -> None:

@@ -1,6 +1,6 @@
 """Random numbers as a function of a position: the same seed, purpose, epoch and step always draw the same.
 
-Nothing is carried from step to step, so a resumed run has no generator to restore, and no part of the program can
+Nothing is carried from step to step, so a resumed run has no random state to restore, and no part of the program can
 disturb the draws of another.
 """
 
@@ -22,11 +22,11 @@ class Purpose(IntEnum):
     NETWORK = 5
 
 
-def generator(seed: int, purpose: Purpose, *position: int) -> np.random.Generator:
-    """A numpy generator for this purpose at this position (epoch, step, …)."""
+def stream(seed: int, purpose: Purpose, *position: int) -> np.random.Generator:
+    """Give a source of numbers for this purpose at this position (epoch, step, …)."""
     return np.random.default_rng(np.random.SeedSequence((seed, int(purpose), *position)))
 
 
 def torch_seed(seed: int, purpose: Purpose, *position: int) -> int:
-    """A seed in [0, 2⁶³) for torch's own generator, for what draws inside the network (initial weights, dropout)."""
-    return int(generator(seed, purpose, *position).integers(1 << 63))
+    """Give a seed in [0, 2⁶³) for torch's own draws inside the network (initial weights, dropout)."""
+    return int(stream(seed, purpose, *position).integers(1 << 63))

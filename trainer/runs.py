@@ -18,12 +18,16 @@ import torch
 
 from data.runtime.errors import InputError
 from data.runtime.files import SUFFIX, replacing, write_json
+from data.runtime.logs import get_logger
+from data.runtime.places import RUNS
 from data.shards import Manifest
-from trainer.config import Config, make_config
+from trainer.config import RETIRED, Config, make_config
 
-WORK = Path("work")
 PACKAGES = ("torch", "torchvision", "numpy", "scipy", "h5py", "timm")
 KEPT = 2
+"""Checkpoints of a run that stay: the newest, and one in case it is damaged."""
+
+_log = get_logger(__name__)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,22 +38,22 @@ class Run:
 
     @property
     def name(self) -> str:
-        """The run's name, that of its folder."""
+        """Give the run's name, that of its folder."""
         return self.folder.name
 
     @property
     def config(self) -> Config:
-        """The settings it was started with; InputError where its config.json is missing or damaged."""
+        """Give the settings it was started with; InputError where its config.json is missing or damaged."""
         return read_config(self.folder / "config.json")[0]
 
     @property
     def sync(self) -> Path:
-        """The folder of shards it was started with."""
+        """Give the folder of shards it was started with."""
         return read_config(self.folder / "config.json")[1]
 
     @property
     def facts(self) -> dict[str, Any]:
-        """What run.json says: command, commit, config digest, versions, device, dataset, started, finished."""
+        """Read what run.json says: command, commit, config digest, versions, device, dataset, started, finished."""
         return dict(_read_json(self.folder / "run.json"))
 
     def note(self, **facts: Any) -> None:
@@ -58,7 +62,7 @@ class Run:
         write_json(path, {**(_read_json(path) if path.exists() else {}), **facts})
 
     def checkpoints(self) -> list[Path]:
-        """The checkpoints kept, newest first."""
+        """List the checkpoints kept, newest first."""
         return sorted(self.folder.glob("checkpoint-*.pt"), reverse=True)
 
     def save(self, state: dict[str, Any], epoch: int, iteration: int) -> Path:
@@ -76,7 +80,7 @@ class Run:
             torch.save(state, part)
 
     def load(self) -> tuple[dict[str, Any] | None, list[str]]:
-        """The newest checkpoint that is whole (None if there is none), and a line for each that is damaged."""
+        """Read the newest checkpoint that is whole (None if there is none), and a line for each that is damaged."""
         damaged: list[str] = []
         for path in self.checkpoints():
             try:
@@ -85,9 +89,25 @@ class Run:
                 damaged.append(str(error))
         return None, damaged
 
+    def checkpoint(self, which: str = "last") -> dict[str, Any]:
+        """Give the content of the `last` checkpoint that is whole, or of the `best`; InputError if there is none."""
+        if which == "best":
+            path = self.folder / "best.pt"
+            if not path.exists():
+                raise InputError(
+                    f"run {self.name} has no best.pt: train with --validate-every, or take the last encoder"
+                )
+            return read_checkpoint(path)
+        content, damaged = self.load()
+        for line in damaged:
+            _log.warning(line)
+        if content is None:
+            raise InputError(f"run {self.name} has no checkpoint yet: train it first")
+        return content
+
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
-    """A checkpoint's content, on the CPU: tensors and plain values, nothing else is loaded; InputError if damaged."""
+    """Read a checkpoint to the CPU: tensors and plain values, nothing else is loaded; InputError if damaged."""
     try:
         with zipfile.ZipFile(path) as archive:  # torch does not compare the checksums of what it reads.
             spoilt = archive.testzip()
@@ -143,28 +163,54 @@ def finish(run: Run) -> None:
 
 
 def read_config(path: Path) -> tuple[Config, Path]:
-    """Settings and the folder of shards from a run's config.json; InputError if it is none."""
+    """Read settings and the folder of shards from a run's config.json; InputError if it is none."""
     content = _read_json(path)
     if not isinstance(content.get("settings"), dict):
         raise InputError(f"{path}: is no run's config.json (it has no settings)")
-    return make_config("paper", content["settings"]), Path(content.get("sync", ""))
+    settings = {name: value for name, value in content["settings"].items() if name not in RETIRED}
+    return make_config("paper", settings), Path(content.get("sync", ""))
 
 
-def last_run(work: Path = WORK) -> Run:
-    """The run that was started or finished last; InputError if there is none."""
-    runs = sorted((work / "runs").glob("*/run.json"), key=lambda path: path.stat().st_mtime)
+def last_run(folder: Path = RUNS) -> Run:
+    """Give the run in this folder that was started or finished last; InputError if there is none."""
+    runs = sorted(folder.glob("*/run.json"), key=lambda path: path.stat().st_mtime)
     if not runs:
-        raise InputError(f"there is no run in {work / 'runs'}: train one first (make train)")
+        raise InputError(f"there is no run in {folder}: train one first (make train)")
     return Run(runs[-1].parent)
 
 
-def find_run(name: str, work: Path = WORK) -> Run:
-    """The run of this name; InputError that names those there are."""
-    run = Run(work / "runs" / name)
+def find_run(name: str, folder: Path = RUNS) -> Run:
+    """Give the run of this name in this folder; InputError that names those there are."""
+    run = Run(folder / name)
     if not (run.folder / "config.json").exists():
-        there = ", ".join(sorted(path.parent.name for path in (work / "runs").glob("*/config.json"))) or "none"
-        raise InputError(f"there is no run {name} in {work / 'runs'} (there: {there})")
+        there = ", ".join(sorted(path.parent.name for path in folder.glob("*/config.json"))) or "none"
+        raise InputError(f"there is no run {name} in {folder} (there: {there})")
     return run
+
+
+def find_checkpoint(run_or_path: str | Path, which: str = "last") -> tuple[Config, dict[str, Any]]:
+    """Give a run's settings and the content of one of its checkpoints.
+
+    Args:
+        run_or_path: a run's name, a run's folder, or a checkpoint file in one.
+        which: of a run, `last` or `best`.
+
+    Raises:
+        InputError: there is no such run or checkpoint, or it is damaged.
+    """
+    if which not in ("last", "best"):
+        raise InputError(f"there is no {which!r} encoder of a run: choose last or best")
+    path = Path(run_or_path)
+    if path.is_file():
+        return read_config(path.parent / "config.json")[0], read_checkpoint(path)
+    named = isinstance(run_or_path, str) and len(path.parts) == 1 and (RUNS / path / "config.json").exists()
+    if path.is_dir() and not named:
+        run = Run(path)
+    elif len(path.parts) == 1:
+        run = find_run(path.name)
+    else:
+        raise InputError(f"{path}: there is no such run or checkpoint; give a run's name, its folder, or a checkpoint")
+    return run.config, run.checkpoint(which)
 
 
 def write_lines(path: Path, lines: list[str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import json
 import resource
@@ -24,15 +25,14 @@ from torchvision.transforms import v2
 
 from data.runtime.allocator import keep_freed_memory
 from data.shards import Groups, Manifest, SyncStore, write_manifest, writing_shard
-from trainer import loop
-from trainer.batches.augment import MEAN, STD
-from trainer.batches.groups import plan_epoch, read_groups
-from trainer.config import PRESETS, Config, make_config
-from trainer.encoder.encoder import Encoder, make_encoder
-from trainer.encoder.features import autocast, memory_format
-from trainer.memory import ClusterMemory
-from trainer.method import UPDATES
-from trainer.randomness import Purpose, generator
+from trainer.batches import Input, augment, plan_epoch, read_groups
+from trainer.config import Config, make_config
+from trainer.encoder import Encoder, make_encoder
+from trainer.loop import Trainer
+from trainer.observers import Silence
+from trainer.presets import PRESETS
+from trainer.randomness import Purpose, stream
+from trainer.runs import Run
 
 CLUSTERS = 64
 
@@ -63,7 +63,7 @@ def main(
     compiled: bool,
     redrawing: Path | None,
 ) -> None:
-    """Time the trainer's parts on shards of random blots, in one run; medians, and peak memory."""
+    """Time the trainer's parts on shards of random blots, in one run; medians and peak memory are printed."""
     keep_freed_memory()
     given = {"backbone": backbone, "precision": precision, "backbone_weights": "none"}
     config = make_config(
@@ -100,18 +100,18 @@ def _tell_generator(measured: dict[str, Any], redrawn: int, step: float) -> None
 
 def _bench_loaders(store: SyncStore, jpegs: list[list[bytes]], config: Config, labels: np.ndarray, steps: int) -> None:
     """Images a second of one process: a group read and augmented in batch, against a decode and transforms an image."""
-    plan = plan_epoch(labels, config.batch_clusters, config.batch_photos, steps, generator(0, Purpose.PLAN)).reshape(
+    plan = plan_epoch(labels, config.batch_clusters, config.batch_photos, steps, stream(0, Purpose.PLAN)).reshape(
         steps, -1
     )
-    device, size = torch.device("cpu"), (config.height, config.width)
+    taken = Input((config.height, config.width))
     transforms = v2.Compose(
         [
             v2.PILToTensor(),
-            v2.Resize([round(side * config.crop) for side in size], antialias=True),
-            v2.RandomCrop(size),
+            v2.Resize([round(side * config.crop) for side in taken.size], antialias=True),
+            v2.RandomCrop(taken.size),
             v2.RandomHorizontalFlip(),
             v2.ToDtype(torch.float32, scale=True),
-            v2.Normalize(MEAN, STD),
+            v2.Normalize(taken.mean, taken.std),
         ]
     )
 
@@ -122,7 +122,7 @@ def _bench_loaders(store: SyncStore, jpegs: list[list[bytes]], config: Config, l
     draws = np.random.default_rng(0).random((groups.shape[0] * groups.shape[1], 3))
 
     def ours() -> None:
-        loop._images(read().flatten(0, 1), draws, config, device)
+        augment(read().flatten(0, 1), torch.from_numpy(draws), taken, config.crop, config.flip)
 
     def plain() -> None:
         for photo in plan[0]:
@@ -144,29 +144,20 @@ def _bench_steps(
 
     That one computes in float32, as published; where ours does not, it is also told what it takes in our precision.
     """
-    size = (config.height, config.width)
     torch.manual_seed(0)
-    state = _state(config, labels, device)
-    if config.compile:
-        state.encoder.body.compile()
+    trainer = _trainer(dataclasses.replace(config, iterations=steps + 2), store, labels, device, workers)
     precisions = list(dict.fromkeys(["float32", config.precision]))
     plain = [_PlainStep(config, precision, device) for precision in precisions]
-    plan = plan_epoch(labels, config.batch_clusters, config.batch_photos, 3 * steps + 3, generator(0, Purpose.PLAN))
-    batches = plan.reshape(len(plan), -1)
-    reader = iter(read_groups(store, batches, config.images, workers, pin=device.type == "cuda"))
     waits: list[float] = []
-    taken = 0
 
     def ours() -> None:
-        nonlocal taken
-        asked = time.perf_counter()
-        groups = next(reader)
-        waits.append(time.perf_counter() - asked)
-        loop._step(state, state.encoder, config, groups, labels[batches[taken]], device).tolist()
-        state.iteration, taken = state.iteration + 1, taken + 1
+        before = trainer.seconds_waited
+        trainer.step()
+        waits.append(trainer.seconds_waited - before)
 
-    random_images = torch.randn(len(batches[0]) * config.images, 3, *size)
-    targets = torch.from_numpy(labels[batches[0]]).repeat_interleave(config.images)
+    photos = config.batch_clusters * config.batch_photos
+    random_images = torch.randn(photos * config.images, 3, config.height, config.width)
+    targets = torch.randint(CLUSTERS, (photos * config.images,))
 
     with FlopCounterMode(display=False) as counter:
         ours()
@@ -208,18 +199,16 @@ class _PlainStep:
     """Cluster Contrast's step as it is usually written; its one memory is stepped feature by feature in Python."""
 
     def __init__(self, config: Config, precision: str, device: torch.device) -> None:
-        size = (config.height, config.width)
-        encoder, _ = make_encoder(config.backbone, "none", config.last_stride, size)
-        self.encoder: Encoder = encoder.to(device).train()
-        self.config, self.precision, self.device = config, precision, device
+        encoder = make_encoder(dataclasses.replace(config, precision=precision), "none", device)
+        self.encoder: Encoder = encoder.to(memory_format=torch.contiguous_format).train()
+        self.config, self.device = config, device
         self.optimiser = torch.optim.Adam(encoder.parameters(), lr=config.lr, weight_decay=config.weight_decay)
-        self.memory = F.normalize(torch.randn(CLUSTERS, encoder.width, device=device))
+        self.memory = F.normalize(torch.randn(CLUSTERS, encoder.dimensions, device=device))
 
     def __call__(self, images: Tensor, labels: Tensor) -> None:
         """Step on pictures (B, 3, H, W) that are augmented already."""
         images, labels = images.to(self.device), labels.to(self.device)
-        with autocast(self.device, self.precision):
-            features = self.encoder(images)
+        features = self.encoder(images)
         loss = F.cross_entropy(features @ self.memory.T / self.config.temperature, labels)
         self.optimiser.zero_grad()
         loss.backward()
@@ -231,16 +220,11 @@ class _PlainStep:
         loss.item()
 
 
-def _state(config: Config, labels: np.ndarray, device: torch.device) -> loop.State:
-    size = (config.height, config.width)
-    encoder, _ = make_encoder(config.backbone, "none", config.last_stride, size)
-    encoder.to(device).to(memory_format=memory_format(config.channels_last))
-    optimiser = loop.make_optimiser(encoder, config)
-    memories = [
-        ClusterMemory(torch.randn(CLUSTERS, encoder.width), config.momentum, update).to(device)
-        for update in UPDATES[config.sampling]
-    ]
-    return loop.State(encoder, optimiser, labels=labels, memories=memories)
+def _trainer(config: Config, store: SyncStore, labels: np.ndarray, device: torch.device, workers: int) -> Trainer:
+    """Give a training whose clusters are these."""
+    trainer = Trainer(config, store, Run(store.path), device, Silence(), workers)
+    trainer.begin_epoch(labels, torch.randn(CLUSTERS, trainer.state.encoder.dimensions))
+    return trainer
 
 
 def _make_data(folder: Path, config: Config, photos: int) -> tuple[SyncStore, list[list[bytes]]]:

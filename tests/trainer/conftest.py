@@ -27,7 +27,6 @@ TINY: dict[str, Any] = {
     "eps": 0.6,
     "min_samples": 2,
     "consistency_from": 1,
-    "calibration_batches": 2,
     "epochs": 2,
     "iterations": 4,
     "precision": "float32",

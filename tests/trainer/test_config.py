@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -9,7 +11,8 @@ from click.testing import CliRunner
 
 from data.runtime.errors import InputError
 from trainer.__main__ import main
-from trainer.config import PRESETS, Config, make_config
+from trainer.config import Config, make_config
+from trainer.presets import PRESETS
 from trainer.runs import read_config
 
 
@@ -105,6 +108,32 @@ def test_config_json_comes_back(tmp_path: Path) -> None:
     path = tmp_path / "config.json"
     path.write_text(json.dumps({"sync": "somewhere", "settings": dataclasses.asdict(config)}))
     assert read_config(path) == (config, Path("somewhere"))
+
+
+def test_settings_that_have_gone_are_read_past(tmp_path: Path) -> None:
+    config = make_config("walkers")
+    path = tmp_path / "config.json"
+    settings = {**dataclasses.asdict(config), "channels_last": True, "calibration_batches": 8}
+    path.write_text(json.dumps({"sync": "somewhere", "settings": settings}))
+    assert read_config(path)[0] == config
+
+
+def test_help_shows_each_preset_s_value() -> None:
+    text = " ".join(CliRunner().invoke(main, ["train", "--help"]).output.split())
+    for said in ("[paper 30, walkers 15]", "[none|average|hardest|both]", "[float32|bfloat16]", "[exact|approximate]"):
+        assert said in text
+
+
+def test_help_loads_no_network() -> None:
+    code = (
+        "import sys\n"
+        "from trainer.__main__ import main\n"
+        "main(['train', '--help'], standalone_mode=False)\n"
+        "sys.exit('loaded' if 'torch' in sys.modules else 0)"
+    )
+    root = Path(__file__).parents[2]
+    done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 @pytest.mark.parametrize("text", ["", "[]", '{"eps": 1}', '{"settings": {"epss": 1}}'])

@@ -79,15 +79,15 @@ def test_a_write_that_fails_leaves_the_old_file(run: runs.Run) -> None:
 
 
 def test_the_last_run_is_the_one_touched_last(run: runs.Run, store: SyncStore, tiny: Callable[..., Config]) -> None:
-    work = run.folder.parent.parent
-    other = runs.start(work / "runs" / "two", tiny(seed=2), store.path, store.manifest, CPU)
+    folder = run.folder.parent
+    other = runs.start(folder / "two", tiny(seed=2), store.path, store.manifest, CPU)
     os.utime(run.folder / "run.json", (1, 1))
-    assert runs.last_run(work) == other
+    assert runs.last_run(folder) == other
     os.utime(other.folder / "run.json", (0, 0))
-    assert runs.last_run(work) == run
-    assert runs.find_run("two", work) == other
+    assert runs.last_run(folder) == run
+    assert runs.find_run("two", folder) == other
     with pytest.raises(InputError, match="there: one, two"):
-        runs.find_run("three", work)
+        runs.find_run("three", folder)
 
 
 def test_no_run_yet(tmp_path: Path) -> None:

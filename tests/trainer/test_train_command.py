@@ -41,6 +41,7 @@ def test_train_then_eval(make_store: MakeStore, work: Path, tiny_arguments: list
     [folder] = (work / "runs").iterdir()
     metrics = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
     assert [figures["epoch"] for figures in metrics] == [1, 2]
+    assert lines[1] in (folder / "run.log").read_text()
     assert {"loss", "ARI", "NMI", "purity", "gradient_norm", "validation clothing-change single-shot mAP"} <= set(
         metrics[0]
     )
@@ -79,6 +80,7 @@ def test_one_line_for_each_mistake(make_store: MakeStore, work: Path, tiny_argum
         (["train", "--eps", "2"], "eps is 2"),
         (["train", "--backbone", "resnet51"], "not known"),
         (["train", "--device", "tpu"], "cpu, cuda"),
+        (["train", "--sampling", "hard"], "'none', 'average', 'hardest', 'both'"),
         (["train", "--dataset", "prcc"], "of prcc"),
         (["train", "--config", "nowhere.json"], "no such file"),
         (["eval", "--run", "nobody"], "there is no run nobody"),
@@ -86,7 +88,7 @@ def test_one_line_for_each_mistake(make_store: MakeStore, work: Path, tiny_argum
         result = run(*arguments, *(tiny_arguments if arguments[1:] == ["--backbone", "resnet51"] else []))
         assert result.exit_code == 2, result.output
         assert said in result.output
-        assert len(result.output.strip().splitlines()) <= 2
+        assert len(result.output.strip().splitlines()) <= (4 if "--sampling" in arguments else 2)
     assert run("train", "--run", "one", *tiny_arguments, "--device", "cpu").exit_code == 0
     other = run("train", "--run", "one", *tiny_arguments, "--lr", "0.5")
     assert (other.exit_code, "was started with lr" in other.output) == (2, True)

@@ -14,15 +14,27 @@ from torch.utils.data import DataLoader, Dataset
 from data.runtime.errors import InputError, RunError
 from data.shards import SyncStore
 
+_AHEAD = 4
+"""Batches that each reading process keeps ready."""
+
 
 def plan_epoch(
     labels: np.ndarray, clusters: int, photos: int, iterations: int, random: np.random.Generator
 ) -> np.ndarray:
-    """Choose the photos of every batch of an epoch: int64 (iterations, clusters, photos), indices into labels.
+    """Choose the photos of every batch of an epoch.
 
-    labels: int64 (N,), -1 for photos that are left out, else 0..C-1 with no cluster empty, C ≥ 1. Each batch draws its
-    clusters without repetition, and the photos of a cluster likewise; only where there are too few does each come in
-    full before any is repeated.
+    Each batch draws its clusters without repetition, and the photos of a cluster likewise; only where there are too few
+    does each come in full before any is repeated.
+
+    Args:
+        labels: int64 (N,), -1 for photos that are left out, else 0..C-1 with no cluster empty, C at least 1.
+        clusters: how many a batch holds.
+        photos: how many of each cluster.
+        iterations: batches of the epoch.
+        random: the source of every draw.
+
+    Returns:
+        int64 (iterations, clusters, photos), indices into labels.
     """
     members = np.argsort(labels, kind="stable")[np.count_nonzero(labels < 0) :]
     counts = np.bincount(labels[labels >= 0])
@@ -47,9 +59,15 @@ def read_groups(
 ) -> Iterator[Tensor]:
     """Yield each batch of photo indices (n,) as uint8 (n, images, H, W, 3): the photo, then its redrawn images.
 
-    images takes the first of a group's 1 + S. workers: processes that read ahead; 0 reads in this one. pin: in memory a
-    GPU can fetch from while it computes. Raises RunError where a shard cannot be read any more, with its name, and
-    where a reading process dies, with its own error.
+    Args:
+        store: the shards.
+        batches: indices of photos, (steps, n).
+        images: how many of a group's 1 + S are taken, the first ones.
+        workers: processes that read ahead; 0 reads in this one.
+        pin: whether the batches lie in memory that a GPU can fetch from while it computes.
+
+    Raises:
+        RunError: a shard cannot be read any more, or a reading process died.
     """
     reader = _Reader(store, batches, images)
     loader: DataLoader[Any] = DataLoader(
@@ -57,7 +75,7 @@ def read_groups(
         batch_size=None,
         num_workers=workers,
         pin_memory=pin,
-        prefetch_factor=4 if workers else None,
+        prefetch_factor=_AHEAD if workers else None,
         worker_init_fn=_ignore_interrupt,
     )
     try:
@@ -72,12 +90,12 @@ def read_groups(
 
 
 def reader_died(error: RuntimeError) -> bool:
-    """Whether this is torch's word that a reading process died; its signal handler may raise it at any line."""
+    """Say whether this is torch's error for a reading process that died; it may be raised at any line."""
     return "DataLoader worker" in str(error)
 
 
 def died_line(error: Exception) -> str:
-    """What to tell the user when a reading process has died."""
+    """Give what to tell the user when a reading process has died."""
     reason = " ".join(str(error).split()) or "it was killed; is there enough memory?"
     return f"a process that reads the shards died: {reason} (fewer: --workers)"
 

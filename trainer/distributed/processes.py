@@ -13,12 +13,12 @@ from torch import Tensor, nn
 
 
 def rank() -> int:
-    """This process's number, 0 for the one that writes."""
+    """Give this process's number, 0 for the one that writes."""
     return dist.get_rank() if _grouped() else 0
 
 
 def world_size() -> int:
-    """How many processes train together."""
+    """Say how many processes train together."""
     return dist.get_world_size() if _grouped() else 1
 
 
@@ -39,7 +39,7 @@ def process_group(device: torch.device) -> Iterator[None]:
 
 
 def gather(tensor: Tensor) -> Tensor:
-    """Every process's tensor (n, …), of equal shapes, one after the other by rank, on every process."""
+    """Give every process all tensors (n, ...), of equal shapes, joined in the order of ranks."""
     if world_size() == 1:
         return tensor
     parts = [torch.empty_like(tensor) for _ in range(world_size())]
@@ -48,7 +48,7 @@ def gather(tensor: Tensor) -> Tensor:
 
 
 def from_first(value: Any) -> Any:
-    """What rank 0 passes, on every process."""
+    """Give every process the value that rank 0 passes."""
     if world_size() == 1:
         return value
     box = [value]
@@ -57,7 +57,7 @@ def from_first(value: Any) -> Any:
 
 
 def mean(tensor: Tensor) -> Tensor:
-    """The mean of every process's tensor, on every process."""
+    """Give every process the mean of all their tensors."""
     if world_size() == 1:
         return tensor
     total = tensor.clone()
@@ -73,7 +73,7 @@ def share_buffers(module: nn.Module) -> None:
 
 
 def any_rank(flag: bool, device: torch.device) -> bool:
-    """Whether the flag is set on any process."""
+    """Say whether the flag is set on any process."""
     if world_size() == 1:
         return flag
     box = torch.tensor(float(flag), device=device)

@@ -2,78 +2,152 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
-from urllib.error import URLError
+from typing import Any, NamedTuple
 
+import numpy as np
 import torch
-import torchvision
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from data.runtime.errors import InputError
+from data.runtime.devices import choose_device
+from trainer.batches import Input, normalise, read_photos
+from trainer.config import Config
+from trainer.encoder.backbones import make_backbone
+from trainer.encoder.weights import load_weights
+from trainer.runs import find_checkpoint
 
-RESNETS: dict[str, tuple[Callable[..., nn.Module], Any]] = {
-    "resnet18": (torchvision.models.resnet18, torchvision.models.ResNet18_Weights.IMAGENET1K_V1),
-    "resnet34": (torchvision.models.resnet34, torchvision.models.ResNet34_Weights.IMAGENET1K_V1),
-    "resnet50": (torchvision.models.resnet50, torchvision.models.ResNet50_Weights.IMAGENET1K_V1),
-    "resnet101": (torchvision.models.resnet101, torchvision.models.ResNet101_Weights.IMAGENET1K_V1),
-    "resnet152": (torchvision.models.resnet152, torchvision.models.ResNet152_Weights.IMAGENET1K_V1),
-    "wide_resnet50_2": (torchvision.models.wide_resnet50_2, torchvision.models.Wide_ResNet50_2_Weights.IMAGENET1K_V1),
-    "resnext50_32x4d": (torchvision.models.resnext50_32x4d, torchvision.models.ResNeXt50_32X4D_Weights.IMAGENET1K_V1),
-}
-CLASSIFIERS = ("fc.", "head.", "classifier.")
+
+class Encoded(NamedTuple):
+    """Features (B, d) of unit length, and the mean length of the backbone's vectors, a scalar: a sign of health."""
+
+    features: Tensor
+    length: Tensor
 
 
 class Encoder(nn.Module):
-    """Pictures (B, 3, H, W), normalised → features (B, d), float32, of unit length.
+    """Photos to features of unit length; two photos are of one person where their features' product is large.
 
-    body gives one vector a picture; the neck is batch norm without a trained shift, so that features stay centred.
-    feature_norm, a scalar, is the mean length of the last batch's vectors before the neck: a sign of health.
+    `Encoder.load(run).embed(paths)` is all that is needed to use a trained one.
+
+    Args:
+        body: gives one vector a picture, (B, d), for normalised pictures (B, 3, H, W).
+        dimensions: length d of a feature.
+        input: size of the pictures and what they are normalised by.
+        precision: number format in which the body computes, `float32` or `bfloat16`.
     """
 
-    def __init__(self, body: nn.Module, width: int) -> None:
+    def __init__(
+        self, body: nn.Module, dimensions: int, input: Input | None = None, precision: str = "float32"
+    ) -> None:
         super().__init__()
         self.body = body
-        self.width = width
-        self.neck = nn.BatchNorm1d(width)
+        self.dimensions = dimensions
+        self.input = input or Input()
+        self.precision = precision
+        # No trained shift, so that features stay centred.
+        self.neck = nn.BatchNorm1d(dimensions)
         self.neck.bias.requires_grad_(False)
-        self.feature_norm = torch.zeros(())
+
+    @classmethod
+    def load(cls, run_or_path: str | Path, which: str = "last", device: str = "") -> Encoder:
+        """Load the encoder of a run, in evaluation mode.
+
+        Args:
+            run_or_path: a run's name, a run's folder, or a checkpoint file in one.
+            which: of a run, the `last` encoder or the `best` (which training with --validate-every keeps).
+            device: `cpu`, `cuda` or `cuda:N`; a GPU if there is one where none is named.
+
+        Raises:
+            InputError: there is no such run or checkpoint, or it is damaged.
+        """
+        config, content = find_checkpoint(run_or_path, which)
+        return restore_encoder(config, content, choose_device(device, torch.cuda.device_count())).eval()
+
+    @property
+    def device(self) -> torch.device:
+        """Where its weights are."""
+        return self.neck.weight.device
 
     def forward(self, images: Tensor) -> Tensor:
-        """Features (B, d) of unit length; neck and norm are computed in float32 whatever the body's precision."""
-        pooled = self.body(images)
+        """Give features, float32 (B, d) of unit length, of normalised pictures (B, 3, H, W)."""
+        return self.encoded(images).features
+
+    def encoded(self, images: Tensor) -> Encoded:
+        """Give features and the length they had; neck and norm are float32 whatever the precision of the body."""
+        with torch.autocast(images.device.type, torch.bfloat16, enabled=self.precision == "bfloat16"):
+            vectors = self.body(images)
         with torch.autocast(images.device.type, enabled=False):
-            pooled = pooled.float()
-            self.feature_norm = pooled.detach().norm(dim=1).mean()
-            return F.normalize(self.neck(pooled))
+            vectors = vectors.float()
+            return Encoded(F.normalize(self.neck(vectors)), vectors.detach().norm(dim=1).mean())
+
+    def embed(self, paths: Sequence[str | Path], workers: int = 0, flip: bool = False) -> np.ndarray:
+        """Give features, float32 (N, d), of photo files, in the order given, each of length 1.
+
+        Args:
+            paths: the photos, each already cut to one person.
+            workers: processes that read ahead; 0 reads in this one.
+            flip: whether to take the mean over a photo and its mirror image.
+
+        Raises:
+            InputError: a file cannot be read as a picture.
+        """
+        return self.encode(read_photos(paths, self.input.size, workers), flip).cpu().numpy()
+
+    @torch.no_grad()
+    def encode(self, batches: Iterable[Tensor], flip: bool = False) -> Tensor:
+        """Give features, float32 (N, d) on the encoder's device, in evaluation mode.
+
+        Args:
+            batches: pictures, uint8 (n, H, W, 3).
+            flip: whether to take the mean over a picture and its mirror image.
+        """
+        self.eval()
+        features = [torch.empty(0, self.dimensions, device=self.device)]
+        for batch in batches:
+            images = normalise(batch.to(self.device, non_blocking=True), self.input)
+            images = images.contiguous(memory_format=torch.channels_last)
+            taken = self(images)
+            features.append(F.normalize(taken + self(images.flip(-1))) if flip else taken)
+        return torch.cat(features)
 
 
-def make_encoder(
-    name: str, weights: str, last_stride: int = 1, size: tuple[int, int] = (256, 128)
-) -> tuple[Encoder, str]:
-    """An Encoder by the backbone's name, and one line that says what its weights are.
+def make_encoder(config: Config, weights: str | None = None, device: str | torch.device = "cpu") -> Encoder:
+    """Make the encoder of these settings on a device.
 
-    name: `small` (four blocks, 128 numbers, for 64x32 pictures), a torchvision ResNet, or `timm:NAME`. weights:
-    `imagenet`, `none` (drawn from torch's generator), or a file: a torchvision or timm state dict, or safetensors.
-    Raises InputError for an unknown name, weights that cannot be had, and keys that are missing, surplus or misshapen.
+    Args:
+        config: names the backbone, its input, stride, weights and precision.
+        weights: what it starts from in place of the config's: `imagenet`, `none`, or a file.
+        device: where it shall be.
+
+    Raises:
+        InputError: the backbone is unknown, or its weights cannot be had or do not fit.
     """
-    body = _body(name, last_stride, size, pretrained=weights == "imagenet")
-    if weights == "imagenet":
-        origin = "weights from ImageNet"
-    elif weights == "none":
-        origin = "random weights: no pretraining"
-    else:
-        _load(body, Path(weights))
-        origin = f"weights from {weights}"
+    weights = weights or config.backbone_weights
+    size = (config.height, config.width)
+    body, taken = make_backbone(config.backbone, size, config.last_stride, pretrained=weights == "imagenet")
+    if weights not in ("imagenet", "none"):
+        load_weights(body, Path(weights))
     body.eval()
     with torch.no_grad():
-        width = body(torch.zeros(1, 3, *size)).shape[1]
-    return Encoder(body, width), f"backbone {name}, {width} numbers a feature, {origin}"
+        dimensions = body(torch.zeros(1, 3, *size)).shape[1]
+    encoder = Encoder(body, dimensions, taken, config.precision)
+    return encoder.to(device).to(memory_format=torch.channels_last)
+
+
+def restore_encoder(config: Config, content: dict[str, Any], device: str | torch.device = "cpu") -> Encoder:
+    """Make the encoder of these settings with the weights of a checkpoint's content."""
+    encoder = make_encoder(config, "none", device)
+    encoder.load_state_dict(content["encoder"])
+    return encoder
+
+
+def describe(config: Config, encoder: Encoder) -> str:
+    """Say in one line what an encoder starts from."""
+    named = {"imagenet": "weights from ImageNet", "none": "random weights: no pretraining"}
+    origin = named.get(config.backbone_weights, f"weights from {config.backbone_weights}")
+    return f"backbone {config.backbone}, {encoder.dimensions} numbers a feature, {origin}"
 
 
 def calibrate(encoder: nn.Module, batches: Iterable[Tensor]) -> None:
@@ -92,121 +166,3 @@ def calibrate(encoder: nn.Module, batches: Iterable[Tensor]) -> None:
             encoder(batch)
     for norm, momentum in zip(norms, momenta, strict=True):
         norm.momentum = momentum
-
-
-class _Block(nn.Module):
-    """Two 3x3 convolutions with a shortcut (He et al. 2016, basic block)."""
-
-    def __init__(self, inner: int, outer: int, stride: int) -> None:
-        super().__init__()
-        self.conv1 = nn.Conv2d(inner, outer, 3, stride, 1, bias=False)
-        self.bn1 = nn.BatchNorm2d(outer)
-        self.conv2 = nn.Conv2d(outer, outer, 3, 1, 1, bias=False)
-        self.bn2 = nn.BatchNorm2d(outer)
-        self.shortcut: nn.Module = nn.Identity()
-        if stride > 1 or inner != outer:
-            self.shortcut = nn.Sequential(nn.Conv2d(inner, outer, 1, stride, bias=False), nn.BatchNorm2d(outer))
-
-    def forward(self, x: Tensor) -> Tensor:
-        y = self.bn2(self.conv2(F.relu(self.bn1(self.conv1(x)))))
-        return F.relu(y + self.shortcut(x))
-
-
-def _small(last_stride: int) -> nn.Module:
-    """A ResNet for pictures of 64x32: 3x3 stem of stride 2, blocks of width 16, 32, 64, 128."""
-    stem = nn.Sequential(nn.Conv2d(3, 16, 3, 2, 1, bias=False), nn.BatchNorm2d(16), nn.ReLU())
-    blocks = [_Block(16, 16, 1), _Block(16, 32, 2), _Block(32, 64, 2), _Block(64, 128, last_stride)]
-    body = nn.Sequential(stem, *blocks, nn.AdaptiveAvgPool2d(1), nn.Flatten())
-    for module in body.modules():
-        if isinstance(module, nn.Conv2d):
-            nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
-    return body
-
-
-def _body(name: str, last_stride: int, size: tuple[int, int], pretrained: bool) -> nn.Module:
-    if name == "small":
-        if pretrained:
-            raise InputError("backbone small has no ImageNet weights: give --backbone-weights none, or a file of yours")
-        return _small(last_stride)
-    if name.startswith("timm:"):
-        return _timm(name.removeprefix("timm:"), size, pretrained)
-    if name not in RESNETS:
-        raise InputError(f"backbone {name!r} is not known: choose small, {', '.join(RESNETS)}, or timm:NAME")
-    build, published = RESNETS[name]
-    try:
-        body = build(weights=published if pretrained else None)
-    except (URLError, OSError, RuntimeError) as error:
-        if not pretrained:
-            raise
-        place = Path(torch.hub.get_dir()) / "checkpoints" / published.url.rpartition("/")[2]
-        raise InputError(
-            f"the ImageNet weights of {name} cannot be had ({error}): bring {published.url} to {place},"
-            " or give --backbone-weights none or a file"
-        ) from error
-    _set_last_stride(body, last_stride)
-    body.fc = nn.Identity()
-    return body
-
-
-def _set_last_stride(body: nn.Module, stride: int) -> None:
-    """Give the last stage of a torchvision ResNet this stride, in the block's convolution and its shortcut."""
-    first = body.get_submodule("layer4.0")
-    for name, module in first.named_modules():
-        if isinstance(module, nn.Conv2d) and module.stride == (2, 2) and name:
-            module.stride = (stride, stride)
-
-
-def _timm(name: str, size: tuple[int, int], pretrained: bool) -> nn.Module:
-    try:
-        import timm
-    except ImportError as error:
-        raise InputError(f"backbone timm:{name} needs timm: pip install timm") from error
-    if not timm.is_model(name):
-        near = difflib.get_close_matches(name, timm.list_models(), 3)
-        hint = f"did you mean {', '.join(near)}?" if near else "see timm.list_models()"
-        raise InputError(f"backbone timm:{name} is not known to timm: {hint}")
-    try:
-        try:
-            return timm.create_model(name, pretrained=pretrained, num_classes=0, img_size=size)
-        except TypeError:  # Convolutional models take pictures of any size and no such argument.
-            return timm.create_model(name, pretrained=pretrained, num_classes=0)
-    except (OSError, RuntimeError) as error:
-        line = str(error).splitlines()[0]
-        raise InputError(
-            f"the pretrained weights of timm:{name} cannot be had ({line}): bring them as a file and give it as"
-            " --backbone-weights, or give none"
-        ) from error
-
-
-def _load(body: nn.Module, path: Path) -> None:
-    """Load a state dict into the body; a classifier's keys are left out, anything else must fit exactly."""
-    state = {key.removeprefix("module."): value for key, value in _read_state(path).items()}
-    wanted = body.state_dict()
-    missing = [key for key in wanted if key not in state and not key.endswith("num_batches_tracked")]
-    surplus = [key for key in state if key not in wanted and not key.startswith(CLASSIFIERS)]
-    shapes = [key for key in wanted if key in state and state[key].shape != wanted[key].shape]
-    for what, keys in (("are missing", missing), ("are not of this backbone", surplus), ("have another shape", shapes)):
-        if keys:
-            more = f" and {len(keys) - 3} more" if len(keys) > 3 else ""
-            raise InputError(f"{path}: keys {', '.join(keys[:3])}{more} {what}: choose the backbone the file is of")
-    body.load_state_dict({key: value for key, value in state.items() if key in wanted}, strict=False)
-
-
-def _read_state(path: Path) -> dict[str, Tensor]:
-    if not path.is_file():
-        raise InputError(f"{path}: no such file of backbone weights; give imagenet, none, or a file")
-    try:
-        if path.suffix == ".safetensors":
-            return load_file(path)
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except (SafetensorError, RuntimeError, EOFError, ValueError, OSError) as error:
-        reason = (str(error).splitlines() or ["it ends too early"])[0]
-        raise InputError(f"{path}: no state dict can be read from it ({reason})") from error
-    except Exception as error:  # pickle.UnpicklingError: anything but tensors is refused, and is not run.
-        raise InputError(f"{path}: holds more than tensors, which is not loaded; save its state dict alone") from error
-    for wrapper in ("state_dict", "model"):
-        if isinstance(content, dict) and isinstance(content.get(wrapper), dict):
-            content = content[wrapper]
-    if not isinstance(content, dict) or not all(isinstance(value, Tensor) for value in content.values()):
-        raise InputError(f"{path}: is no state dict; save model.state_dict()")
-    return content

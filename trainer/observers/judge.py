@@ -1,32 +1,28 @@
 """Judge: knows the people's labels and rates pseudo labels and encoders by them, for the record alone.
 
-The loop hands over what it has found and takes nothing back but figures; a data set without labels has no judge.
+The loop hands over what it has found and takes nothing back but numbers for the record; a data
+set without labels has no judge.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
 from sklearn.metrics.cluster import contingency_matrix
-from torch import nn
 
 from data.benchmark import Benchmark
 from data.photo import name_below
-from data.record import ImageRecord
 from data.shards import SyncStore
-from trainer.config import Config
-from trainer.encoder.features import encode_photos
-from trainer.ranking.evaluation import Measurement, evaluate_benchmark
+from trainer.encoder import Encoder
+from trainer.ranking import Measurement, evaluate_benchmark
 
 PREFERRED = ("clothing-change", "standard", "same-clothing")
 
 
 def label_quality(labels: np.ndarray, people: np.ndarray) -> dict[str, float]:
-    """Agreement of pseudo labels, int64 (N,), noise -1 and left out, with who is in the photos, int64 (N,).
+    """Rate how pseudo labels, int64 (N,), noise -1 and left out, agree with who is in the photos, int64 (N,).
 
     ARI: adjusted Rand index, at most 1, 0 for chance. NMI: normalised mutual information, in [0, 1]. purity: the share
     of photos that belong to the person most frequent in their cluster, in [0, 1]. Without any cluster all are 0.
@@ -51,16 +47,14 @@ class Judge:
 
     benchmark: Benchmark
     people: np.ndarray | None
-    config: Config
-    device: torch.device
     workers: int = 0
 
     def clusters(self, labels: np.ndarray) -> dict[str, float]:
-        """ARI, NMI and purity of pseudo labels, as label_quality gives them; nothing where people are unknown."""
+        """Give ARI, NMI and purity of pseudo labels; nothing where people are unknown."""
         return {} if self.people is None else label_quality(labels, self.people)
 
-    def validate(self, encoder: nn.Module) -> dict[str, float]:
-        """Give mAP and R1 of each validation protocol in per cent, and `score`, the mAP of the first of PREFERRED.
+    def validate(self, encoder: Encoder) -> dict[str, float]:
+        """Give mAP and R1 in each validation protocol, per cent, and `score`, the mAP of the first PREFERRED setting.
 
         Nothing where the benchmark has no validation people; never a look at the test.
         """
@@ -68,46 +62,20 @@ class Judge:
             return {}
         results = evaluate_benchmark(
             self.benchmark,
-            Extractor(encoder, self.config, self.device, self.workers),
+            lambda records: encoder.embed([record.path for record in records], self.workers),
             Measurement(split="validation"),
         )
-        figures = {
+        measures = {
             f"validation {result.protocol.setting} {result.protocol.shots} {metric}": result[metric].value
             for result in results
             for metric in ("R1", "mAP")
         }
         named = {result.protocol.setting: result for result in results}
-        return figures | {"score": next(named[name]["mAP"].value for name in PREFERRED if name in named)}
-
-
-class Extractor:
-    """Turns records into features for trainer.ranking.evaluation: float32 (n, d) on the CPU.
-
-    flip gives the mean feature of a photo and its mirror image.
-    """
-
-    def __init__(
-        self, encoder: nn.Module, config: Config, device: torch.device, workers: int, flip: bool = False
-    ) -> None:
-        self.encoder, self.config, self.device, self.workers, self.flip = encoder, config, device, workers, flip
-
-    def __call__(self, records: Sequence[ImageRecord]) -> torch.Tensor:
-        """Features of the records' photos, in their order."""
-        config = self.config
-        return encode_photos(
-            self.encoder,
-            [record.path for record in records],
-            (config.height, config.width),
-            self.device,
-            config.precision,
-            config.channels_last,
-            self.workers,
-            self.flip,
-        ).cpu()
+        return measures | {"score": next(named[name]["mAP"].value for name in PREFERRED if name in named)}
 
 
 def people_of(benchmark: Benchmark, store: SyncStore) -> np.ndarray | None:
-    """Who is in each photo of the store, int64 (N,); None where the benchmark does not know all of its photos."""
+    """Tell who is in each photo of the store, int64 (N,); None where the benchmark does not know all of its photos."""
     person = {name_below(record.path, benchmark.root): record.person for record in benchmark.train}
     names = [person.get(store.source(i)) for i in range(len(store))]
     if None in names:

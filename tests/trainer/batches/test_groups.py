@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from data.runtime.errors import RunError
 from data.shards import SyncStore
 from trainer.batches.groups import plan_epoch, read_groups
-from trainer.randomness import Purpose, generator
+from trainer.randomness import Purpose, stream
 
 
 @st.composite
@@ -27,7 +27,7 @@ def pseudo_label_arrays(draw: st.DrawFn) -> np.ndarray:
 
 @given(pseudo_label_arrays(), st.integers(1, 6), st.integers(1, 5), st.integers(1, 4), st.integers(0, 99))
 def test_plan(labels: np.ndarray, clusters: int, photos: int, iterations: int, seed: int) -> None:
-    plan = plan_epoch(labels, clusters, photos, iterations, generator(seed, Purpose.PLAN))
+    plan = plan_epoch(labels, clusters, photos, iterations, stream(seed, Purpose.PLAN))
     assert plan.shape == (iterations, clusters, photos)
     chosen = labels[plan]
     assert (chosen >= 0).all()
@@ -41,7 +41,7 @@ def test_plan(labels: np.ndarray, clusters: int, photos: int, iterations: int, s
 
 def test_plan_takes_every_photo_alike() -> None:
     labels = np.repeat([0, 1, -1], [3, 7, 2])
-    plan = plan_epoch(labels, 2, 2, 6000, generator(0, Purpose.PLAN))
+    plan = plan_epoch(labels, 2, 2, 6000, stream(0, Purpose.PLAN))
     frequency = np.bincount(plan.ravel(), minlength=12) / 6000
     assert np.abs(frequency[:3] - 2 / 3).max() < 0.03
     assert np.abs(frequency[3:10] - 2 / 7).max() < 0.03

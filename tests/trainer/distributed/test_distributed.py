@@ -12,11 +12,13 @@ from pathlib import Path
 import pytest
 import torch
 
+from data.runtime.errors import InputError
 from data.shards import SyncStore
-from trainer import runs
-from trainer.__main__ import main
+from trainer import distributed, runs
 from trainer.config import Config
-from trainer.distributed.batch_norm import SyncedBatchNorm
+from trainer.distributed import SyncedBatchNorm
+from trainer.loop import Trainer
+from trainer.observers import Silence
 
 ROOT = Path(__file__).parents[3]
 
@@ -26,29 +28,24 @@ import sys
 from pathlib import Path
 import torch
 from data.shards import SyncStore
-from trainer import distributed, loop, runs
+from trainer import distributed, runs
+from trainer.loop import Trainer
+from trainer.observers import Silence
 
-class Quiet:
-    def say(self, line): pass
-    def step(self, done, of, epoch): pass
-    def clusters(self, labels): return {}
-    def validate(self, encoder): return {}
-    def epoch(self, history, labels): pass
+class Keeper(Silence):
+    def epoch(self, history, labels):
+        state = trainer.state
+        kept.update(labels=torch.from_numpy(state.labels), memories=[m.features.clone() for m in state.memories],
+                    encoder=state.encoder.state_dict(), loss=[record["loss"] for record in history])
 
 kept = {}
-take = loop._steps
-def steps(state, *others):
-    figures = take(state, *others)
-    kept.update(labels=torch.from_numpy(state.labels), memories=[m.features.clone() for m in state.memories],
-                encoder=state.encoder.state_dict(), loss=kept.get("loss", []) + [figures["loss"]])
-    return figures
-loop._steps = steps
 torch.set_num_threads(1)
 folder, out = Path(sys.argv[1]), Path(sys.argv[2])
 device = torch.device("cpu")
 with distributed.process_group(device):
     run = runs.Run(folder)
-    loop.train(run.config, SyncStore(run.sync), run, device, Quiet())
+    trainer = Trainer(run.config, SyncStore(run.sync), run, device, Keeper())
+    trainer.run()
     torch.save(kept, out / f"rank-{distributed.rank()}.pt")
 """
 
@@ -118,12 +115,9 @@ def test_synced_norm_alone_is_batch_norm() -> None:
     torch.testing.assert_close(ours.running_var, theirs.running_var, atol=0, rtol=0)
 
 
-def test_clusters_must_divide(monkeypatch: pytest.MonkeyPatch, store: SyncStore, tiny: Callable[..., Config]) -> None:
-    from data.runtime.errors import InputError
-    from trainer import loop
-    from trainer.distributed import processes as distributed
-
+def test_clusters_must_divide(
+    monkeypatch: pytest.MonkeyPatch, store: SyncStore, tiny: Callable[..., Config], tmp_path: Path
+) -> None:
     monkeypatch.setattr(distributed, "world_size", lambda: 3)
     with pytest.raises(InputError, match="multiple of the 3 processes"):
-        loop._check(tiny(), store)
-    assert main.name == "main"
+        Trainer(tiny(), store, runs.Run(tmp_path), torch.device("cpu"), Silence())

@@ -10,17 +10,28 @@ import torchvision
 from safetensors.torch import save_file
 
 from data.runtime.errors import InputError
-from trainer.encoder.encoder import calibrate, make_encoder
+from trainer import Encoder
+from trainer.config import make_config
+from trainer.encoder import calibrate, describe, make_encoder
+from trainer.encoder.backbones import _set_last_stride
 
 SIZE = (32, 16)
 
 
+def made(backbone: str, weights: str, last_stride: int, size: tuple[int, int]) -> tuple[Encoder, str]:
+    """Make an encoder, and the line that says what it starts from."""
+    given = {"backbone": backbone, "backbone_weights": weights, "last_stride": last_stride}
+    config = make_config("paper", {**given, "height": size[0], "width": size[1]})
+    encoder = make_encoder(config)
+    return encoder, describe(config, encoder)
+
+
 def test_features_are_of_unit_length_and_float32() -> None:
-    encoder, line = make_encoder("small", "none", 1, SIZE)
+    encoder, line = made("small", "none", 1, SIZE)
     with torch.autocast("cpu", torch.bfloat16):
         features = encoder(torch.randn(4, 3, *SIZE))
     assert features.dtype == torch.float32
-    assert features.shape == (4, encoder.width) == (4, 128)
+    assert features.shape == (4, encoder.dimensions) == (4, 128)
     assert torch.allclose(features.norm(dim=1), torch.ones(4), atol=1e-5)
     assert "random weights" in line
 
@@ -28,7 +39,7 @@ def test_features_are_of_unit_length_and_float32() -> None:
 def test_last_stride_sets_the_last_map() -> None:
     shapes = []
     for stride in (1, 2):
-        encoder, _ = make_encoder("resnet18", "none", stride, (64, 32))
+        encoder, _ = made("resnet18", "none", stride, (64, 32))
         encoder.body.get_submodule("layer4").register_forward_hook(lambda _m, _i, out: shapes.append(out.shape[2:]))
         encoder.eval()(torch.zeros(1, 3, 64, 32))
     assert shapes == [(4, 2), (2, 1)]
@@ -37,15 +48,13 @@ def test_last_stride_sets_the_last_map() -> None:
 def test_resnet50_strides_as_the_paper() -> None:
     with torch.device("meta"):
         body = torchvision.models.resnet50()
-    from trainer.encoder.encoder import _set_last_stride
-
     _set_last_stride(body, 1)
     strided = [name for name, m in body.named_modules() if isinstance(m, torch.nn.Conv2d) and m.stride == (2, 2)]
     assert strided == ["conv1", "layer2.0.conv2", "layer2.0.downsample.0", "layer3.0.conv2", "layer3.0.downsample.0"]
 
 
 def test_the_neck_has_no_trained_shift() -> None:
-    encoder, _ = make_encoder("small", "none", 1, SIZE)
+    encoder, _ = made("small", "none", 1, SIZE)
     trained = [name for name, p in encoder.named_parameters() if p.requires_grad]
     assert "neck.weight" in trained
     assert "neck.bias" not in trained
@@ -62,8 +71,9 @@ def test_weights_from_a_file(tmp_path: Path, kind: str) -> None:
         torch.save(state, path)
     else:
         torch.save({"epoch": 3, "state_dict": {"module." + key: value for key, value in state.items()}}, path)
-    encoder, line = make_encoder("resnet18", str(path), 2, SIZE)
+    encoder, line = made("resnet18", str(path), 2, SIZE)
     theirs.fc = torch.nn.Identity()
+    theirs.to(memory_format=torch.channels_last)
     images = torch.randn(2, 3, *SIZE)
     assert torch.equal(encoder.body.eval()(images), theirs.eval()(images))
     assert str(path) in line
@@ -80,7 +90,7 @@ def test_keys_that_do_not_fit_are_named(tmp_path: Path) -> None:
     for said, content in wanted.items():
         torch.save(content, path)
         with pytest.raises(InputError, match=said):
-            make_encoder("resnet18", str(path), 1, SIZE)
+            made("resnet18", str(path), 1, SIZE)
 
 
 def test_files_that_are_no_weights_are_refused(tmp_path: Path) -> None:
@@ -89,9 +99,9 @@ def test_files_that_are_no_weights_are_refused(tmp_path: Path) -> None:
         for name in ("weights.pth", "weights.safetensors"):
             (tmp_path / name).write_bytes(content)
             with pytest.raises(InputError, match=name):
-                make_encoder("small", str(tmp_path / name), 1, SIZE)
+                made("small", str(tmp_path / name), 1, SIZE)
     with pytest.raises(InputError, match="no such file"):
-        make_encoder("small", str(tmp_path / "missing.pth"), 1, SIZE)
+        made("small", str(tmp_path / "missing.pth"), 1, SIZE)
 
 
 def test_code_in_a_file_is_not_run(tmp_path: Path) -> None:
@@ -101,7 +111,7 @@ def test_code_in_a_file_is_not_run(tmp_path: Path) -> None:
 
     torch.save({"state_dict": Trap()}, tmp_path / "weights.pth")
     with pytest.raises(InputError, match="more than tensors"):
-        make_encoder("small", str(tmp_path / "weights.pth"), 1, SIZE)
+        made("small", str(tmp_path / "weights.pth"), 1, SIZE)
     assert not (tmp_path / "sprung").exists()
 
 
@@ -114,33 +124,51 @@ def test_without_a_network_the_file_to_bring_is_named(tmp_path: Path, monkeypatc
     with pytest.raises(
         InputError, match=r"bring https://.*resnet18-f37072fd\.pth to .*checkpoints/resnet18-f37072fd\.pth"
     ):
-        make_encoder("resnet18", "imagenet", 1, SIZE)
+        made("resnet18", "imagenet", 1, SIZE)
 
 
 def test_unknown_names() -> None:
     with pytest.raises(InputError, match="small, resnet18"):
-        make_encoder("resnet51", "none", 1, SIZE)
+        made("resnet51", "none", 1, SIZE)
     with pytest.raises(InputError, match="no ImageNet weights"):
-        make_encoder("small", "imagenet", 1, SIZE)
+        made("small", "imagenet", 1, SIZE)
 
 
 @pytest.mark.parametrize(("name", "width"), [("timm:resnet10t", 512), ("timm:vit_tiny_patch16_224", 192)])
 def test_a_timm_model_tells_its_width(name: str, width: int) -> None:
     pytest.importorskip("timm")
-    encoder, _ = make_encoder(name, "none", 1, (64, 32))
-    assert encoder.width == width
+    encoder, _ = made(name, "none", 2, (64, 32))
+    assert encoder.dimensions == width
     assert encoder.eval()(torch.zeros(2, 3, 64, 32)).shape == (2, width)
+
+
+def test_the_last_stride_of_a_timm_model_is_set_or_refused() -> None:
+    pytest.importorskip("timm")
+    shapes = []
+    for stride in (1, 2):
+        encoder, _ = made("timm:resnet10t", "none", stride, (64, 32))
+        encoder.body.get_submodule("layer4").register_forward_hook(lambda _m, _i, out: shapes.append(out.shape[2:]))
+        encoder.eval()(torch.zeros(1, 3, 64, 32))
+    assert shapes == [(4, 2), (2, 1)]
+    with pytest.raises(InputError, match="give --last-stride 2"):
+        made("timm:vit_tiny_patch16_224", "none", 1, (64, 32))
+
+
+def test_a_timm_model_is_given_the_colours_it_knows() -> None:
+    pytest.importorskip("timm")
+    encoder, _ = made("timm:vit_tiny_patch16_224", "none", 2, (64, 32))
+    assert (encoder.input.mean, encoder.input.std) == ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
 
 
 def test_an_unknown_timm_model_names_near_ones() -> None:
     pytest.importorskip("timm")
     with pytest.raises(InputError, match="resnet50"):
-        make_encoder("timm:resnet5O", "none", 1, SIZE)
+        made("timm:resnet5O", "none", 1, SIZE)
 
 
 def test_calibration_gives_the_mean_statistics() -> None:
     torch.manual_seed(0)
-    encoder, _ = make_encoder("small", "none", 1, SIZE)
+    encoder, _ = made("small", "none", 1, SIZE)
     batches = [torch.randn(8, 3, *SIZE) for _ in range(3)]
     calibrate(encoder, batches)
     stem = encoder.body.get_submodule("0.0")

@@ -5,14 +5,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
 from data import open_benchmark
 from data.shards import SyncStore
+from data.sheet import contact_sheet
 from trainer.config import Config
-from trainer.encoder.encoder import make_encoder
-from trainer.observers.judge import Judge, label_quality, people_of
-from trainer.observers.logs import epoch_line, sheet
+from trainer.encoder import make_encoder
+from trainer.observers import Judge, epoch_line, label_quality, people_of
+from trainer.observers.boards import cluster_sheet
 
 
 def test_quality_by_hand() -> None:
@@ -38,14 +38,14 @@ def test_validation_looks_at_no_test_photo(store: SyncStore, tiny: Callable[...,
     benchmark = open_benchmark("walkers", store.manifest.root)
     for photo in (tmp_path / "dataset" / "rgb" / "test").rglob("*.jpg"):
         photo.write_bytes(b"")
-    encoder, _ = make_encoder("small", "none", 1, (32, 16))
-    judge = Judge(benchmark, np.zeros(36, np.int64), tiny(), torch.device("cpu"))
+    encoder = make_encoder(tiny())
+    judge = Judge(benchmark, np.zeros(36, np.int64))
     figures = judge.validate(encoder)
     assert figures["score"] == figures["validation clothing-change single-shot mAP"] or (
         figures["score"] == figures["validation clothing-change multi-shot mAP"]
     )
     assert 0 < figures["score"] <= 100
-    unlabelled = Judge(benchmark, None, tiny(), torch.device("cpu"))
+    unlabelled = Judge(benchmark, None)
     assert unlabelled.clusters(np.zeros(36, np.int64)) == {}
     assert unlabelled.validate(encoder) == figures
 
@@ -53,13 +53,11 @@ def test_validation_looks_at_no_test_photo(store: SyncStore, tiny: Callable[...,
 def test_sheet_is_a_row_a_cluster(store: SyncStore) -> None:
     labels = np.full(36, -1)
     labels[[3, 8]], labels[[20, 21, 22, 23, 24]] = 0, 1
-    picture = sheet(store, labels)
-    height, width = store.size
-    across = (1 + store.versions) * width
-    assert picture.shape == (2 * height, 4 * across, 3)
-    assert np.array_equal(picture[:height, across : across + width], store.group(8)[0])
-    assert np.array_equal(picture[height:, 3 * across + width : 3 * across + 2 * width], store.group(23)[1])
-    assert (picture[:height, 2 * across :] == 255).all()
+    shown = [[store.group(photo) for photo in photos] for photos in ([3, 8], [20, 21, 22, 23])]
+    expected = contact_sheet([[picture for group in groups for picture in group] for groups in shown])
+    assert np.array_equal(np.asarray(cluster_sheet(store, labels)), np.asarray(expected))
+    none = np.asarray(cluster_sheet(store, np.full(36, -1)))
+    assert (none == 255).all()
 
 
 def test_epoch_line_without_labels(tiny: Callable[..., Config]) -> None:

@@ -1,0 +1,127 @@
+"""A training as the command asks for it: which settings and shards, which run, who watches, and how it may end."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from data import open_benchmark
+from data.runtime.errors import InputError, RunError
+from data.runtime.logs import get_logger, log_to_folder
+from data.runtime.places import RUNS, STORES
+from data.shards import SyncStore, newest_store
+from trainer import distributed, runs
+from trainer.batches import died_line, reader_died
+from trainer.config import Config, make_config
+from trainer.loop import Trainer
+from trainer.observers import Board, Judge, RunLog, Silence, TensorBoard, WandB, people_of
+from trainer.presets import PRESETS
+
+_log = get_logger(__name__)
+
+
+def choose_settings(
+    sync: Path | None,
+    dataset: str | None,
+    name: str | None,
+    preset: str | None,
+    file: Path | None,
+    given: dict[str, Any],
+) -> tuple[Config, Path]:
+    """Choose settings and shards: those of the run of this name, if nothing else was asked for, else new ones.
+
+    Args:
+        sync: folder of shards.
+        dataset: data set whose newest shards are taken where no folder is named.
+        name: of the run.
+        preset: settings to start from; by default the data set's own, else the paper's.
+        file: a run's config.json, whose settings replace the preset's.
+        given: settings that replace both.
+
+    Raises:
+        InputError: there are no such shards, or a setting is impossible.
+    """
+    unfinished = runs.Run(RUNS / name) if name else None
+    if unfinished and (unfinished.folder / "config.json").exists() and not (preset or file or given):
+        return unfinished.config, sync or (newest_store(STORES, dataset) if dataset else unfinished.sync)
+    settings: dict[str, Any] = {}
+    if file:
+        config, folder = runs.read_config(file)
+        settings = dataclasses.asdict(config)
+        sync = sync or (None if dataset else folder)
+    sync = sync or newest_store(STORES, dataset)
+    named = SyncStore(sync).manifest.dataset
+    return make_config(preset or (named if named in PRESETS else "paper"), settings, given), sync
+
+
+def train_run(
+    config: Config,
+    folder: Path,
+    name: str | None,
+    device: torch.device,
+    workers: int,
+    tensorboard: bool = False,
+    wandb: bool = False,
+) -> None:
+    """Train a run to its end, or say that it is finished; one of the processes that train together speaks for all.
+
+    Args:
+        config: the settings.
+        folder: the shards.
+        name: of the run; by default from the data set and the settings.
+        device: what computes.
+        workers: processes that read ahead.
+        tensorboard: write measures and pictures for TensorBoard.
+        wandb: send measures and pictures to wandb.
+    """
+    store = SyncStore(folder)
+    manifest = store.manifest
+    target = RUNS / (name or f"{manifest.dataset}-{config.digest[:8]}")
+    with distributed.process_group(device):
+        first = distributed.rank() == 0
+        run = distributed.from_first(runs.start(target, config, folder.absolute(), manifest, device) if first else None)
+        if not first:
+            if not run.facts["finished"]:
+                _train(Trainer(config, store, run, device, Silence(), workers))
+            return
+        if run.facts["finished"]:
+            _log.info(f"run {run.name} is finished ({run.folder}): evaluate it, or give another run name or seed")
+            return
+        with log_to_folder(run.folder):
+            _log.info(f"run {run.name}: {len(store)} photos of {manifest.dataset}, settings {config.digest}, {device}")
+            boards: list[Board] = [TensorBoard(run, store)] if tensorboard else []
+            boards += [WandB(run, store, config)] if wandb else []
+            observer = RunLog(run, config, _judge(store, workers), boards)
+            _train(Trainer(config, store, run, device, observer, workers))
+            runs.finish(run)
+            _log.info(f"run {run.name} is finished: {run.folder}")
+
+
+def _train(trainer: Trainer) -> None:
+    """Train to the end; what torch raises for a user's mistake becomes one line."""
+    try:
+        trainer.run()
+    except RuntimeError as error:
+        if reader_died(error):
+            raise RunError(died_line(error)) from error
+        if trainer.config.compile and isinstance(error, torch._dynamo.exc.TorchDynamoException):
+            reason = str(error).strip().splitlines()[0]
+            raise InputError(f"this machine cannot compile the encoder ({reason}): leave out --compile") from error
+        raise
+
+
+def _judge(store: SyncStore, workers: int) -> Judge | None:
+    """Find whoever knows what labels the data set has, if its folder is where it was."""
+    manifest = store.manifest
+    try:
+        benchmark = open_benchmark(manifest.dataset, manifest.root)
+    except InputError as error:
+        _log.info(f"no labels to report cluster quality by: {error}")
+        return None
+    people = people_of(benchmark, store)
+    if people is None:
+        _log.info("who is in the photos is not known of all: training needs no labels, clusters are not rated by them")
+    return Judge(benchmark, people, workers)
