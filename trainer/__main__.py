@@ -9,7 +9,7 @@ import click
 
 from data.runtime.allocator import keep_freed_memory
 from data.runtime.console import OneLineGroup
-from data.runtime.logs import get_logger, log_to_console
+from data.runtime.logs import get_logger
 from data.runtime.places import STORES
 from trainer.config import options
 from trainer.presets import PRESETS
@@ -27,7 +27,6 @@ _log = get_logger("trainer.command")
 @click.group(cls=OneLineGroup)
 def main() -> None:
     """Learn features of people from synchronised groups of images, without labels."""
-    log_to_console()
     keep_freed_memory()
 
 
@@ -132,7 +131,7 @@ def evaluate(
     path = run.folder / "results.json"
     ranking.add_results(path, results)
     _log.info(f"run {run.name}, {checkpoint} encoder, after {content['epoch']} of {config.epochs} epochs")
-    _log.info(ranking.format_results(results))
+    click.echo(ranking.format_results(results))
     _log.info(f"written to {path}")
 
 
@@ -150,7 +149,7 @@ def worth(seeds: int, split: str, keep_person: bool, options: tuple[str, ...]) -
     compared = arms(STORES, keep_person)
     measured = {arm.name: [measure(arm, seed, split, options) for seed in range(seeds)] for arm in compared}
     for shots in ("single-shot", "multi-shot"):
-        _log.info("\n" + format_worth(measured, shots))
+        click.echo("\n" + format_worth(measured, shots))
 
 
 def _device(name: str) -> torch.device:
