@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from data.annotation import CLOTHING_REGIONS, Region, read_annotation
+from data.annotation import CLOTHING_REGIONS, Annotation, Region, read_annotation, write_annotation
 from data.photo import read_photo
 from data.runtime.errors import InputError
 from pipeline.annotate.annotator import Photo, StoredAnnotations
@@ -130,3 +130,19 @@ def test_too_few_people_and_a_damaged_palette_are_told(rendered: Path, tmp_path:
     PROCESS.clear()
     with pytest.raises(InputError, match="damaged"):
         made.sketch(photos(rendered, 1))
+
+
+def test_bright_ground_at_the_edge_of_dark_clothes_makes_no_specks(rendered: Path, tmp_path: Path) -> None:
+    parsing, pixels = np.zeros(SIZE, np.uint8), np.full((*SIZE, 3), 200, np.uint8)
+    parsing[10:50, 8:24] = Region.TROUSERS
+    pixels[10:50, 9:24] = np.random.default_rng(0).integers(10, 30, (40, 15, 1), np.uint8)
+    annotation = Annotation(np.full((18, 2), 20, np.float32), parsing)
+    write_annotation(tmp_path, tmp_path / "dark.jpg", annotation)
+    made = painter(rendered, tmp_path)
+    made.annotator = StoredAnnotations(tmp_path)
+    redrawn = made.paint(made.sketch([(tmp_path / "dark.jpg", pixels)]))
+    lightness = to_cielab(redrawn.images[0])[:, 12:48, :, 0]
+    edge, ground, garment = lightness[..., 8].max(1), lightness[..., 0].max(1), lightness[..., 12:22].max((1, 2))
+    assert (edge <= np.maximum(ground, garment) + 1).all()
+    assert (edge <= ground + 1).any(), "of the donors some are darker than the ground"
+    assert np.abs(redrawn.images[0, :, 12:48, 10:22].astype(int) - pixels[12:48, 10:22]).mean() > 10
