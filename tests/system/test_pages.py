@@ -23,7 +23,6 @@ from click.testing import CliRunner
 from PIL import Image
 
 import data
-import trainer
 from data.shards import newest_store
 from data.walkers.dataset import Recipe, write_walkers
 
@@ -35,8 +34,6 @@ PACKAGES = ("data", "pipeline", "trainer")
 
 PEOPLE = Recipe(train_people=3, val_people=1, test_people=2, train_photos=2, test_photos=1, height=64, width=32)
 SHORT = ["--epochs", "1", "--iterations", "2", "--batch-clusters", "2", "--batch-photos", "2", "--k1", "6"]
-COMING = set() if hasattr(trainer, "Encoder") else {README}
-"""Pages with code for a call that is being made."""
 EXAMPLES = {"data/readers/mine.py"}
 """Files that a page tells the reader to write."""
 
@@ -196,9 +193,7 @@ def test_commands_know_their_options(page: Path) -> None:
     assert shown <= everywhere
 
 
-@pytest.mark.parametrize(
-    "page", named([page for page in PAGES if page not in COMING and any(b.language == "python" for b in blocks(page))])
-)
+@pytest.mark.parametrize("page", named([page for page in PAGES if any(b.language == "python" for b in blocks(page))]))
 def test_code_runs(page: Path, workspace: Path) -> None:
     assert Path.cwd() == workspace
     namespace: dict[str, object] = {"__name__": page.stem}
