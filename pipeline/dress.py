@@ -33,7 +33,7 @@ class Dresser:
     def __init__(
         self,
         generator: Generator,
-        templates: Style,
+        templates: tuple[torch.Tensor, torch.Tensor],
         regions: Sequence[int] = CLOTHING_REGIONS,
         dtype: torch.dtype = torch.float32,
     ) -> None:
@@ -43,7 +43,7 @@ class Dresser:
             )
         self.generator = generator
         self.painter = generator if dtype == torch.float32 else copy.deepcopy(generator).to(dtype)
-        self.templates = templates
+        self.templates = Style(*templates)
         self.regions = list(regions)
         self.dtype = dtype
 
@@ -53,7 +53,7 @@ class Dresser:
         image: torch.Tensor,
         pose: torch.Tensor,
         parsing: torch.Tensor,
-        templates: Style | None = None,
+        templates: tuple[torch.Tensor, torch.Tensor] | None = None,
         target_parsing: torch.Tensor | None = None,
     ) -> torch.Tensor:
         """Paint each photo in S outfits.
@@ -78,7 +78,9 @@ class Dresser:
         """
         photos = Style(*(part.unsqueeze(1) for part in self.generator.style(image, parsing)))
         reshaped = target_parsing is not None
-        codes, present = photos.dressed_in(templates or self.templates, self.regions, added=reshaped)
+        codes, present = photos.dressed_in(
+            Style(*templates) if templates else self.templates, self.regions, added=reshaped
+        )
         if target_parsing is None:
             layout = self.generator.layout(image, pose, parsing, parsing)
             return self.painter.paint(layout.to(self.dtype), parsing, codes.to(self.dtype), present).float()

@@ -140,3 +140,14 @@ def test_painting_in_bfloat16_stays_near_float32(generator: Generator) -> None:
     assert next(generator.parameters()).dtype == torch.float32
     psnr = 10 * torch.log10(4 / (half - exact).square().mean())
     assert 40 < psnr < 100
+
+
+def test_a_plain_pair_of_codes_and_present_serves_as_style() -> None:
+    torch.manual_seed(0)
+    generator = Generator(4).eval()
+    image, pose = torch.rand(1, 3, 32, 16) * 2 - 1, torch.zeros(1, 18, 32, 16)
+    parsing = torch.nn.functional.one_hot(torch.randint(0, 8, (1, 32, 16)), 8).permute(0, 3, 1, 2).float()
+    codes, present = generator.style(image, parsing)
+    styled = Dresser(generator, generator.style(image, parsing)).dress(image, pose, parsing)
+    paired = Dresser(generator, (codes, present)).dress(image, pose, parsing, (codes[None], present[None]))
+    assert torch.equal(styled, paired)

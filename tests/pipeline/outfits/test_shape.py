@@ -276,7 +276,8 @@ def test_a_painter_paints_into_the_cut_of_its_templates(
             clothes = np.isin(parsing, (UPPER, SKIRT, TROUSERS)) | np.isin(annotation.parsing, (UPPER, SKIRT, TROUSERS))
             assert (after.clothing[row] >= clothes).all()
             if keep:
-                far = ~ndimage.binary_dilation(clothes, iterations=2)
+                # Two pixels in every direction, diagonals too: so far the old clothes may tinge what is beside them.
+                far = ~ndimage.binary_dilation(clothes, np.ones((3, 3)), iterations=2)
                 np.testing.assert_array_equal(after.images[row, version][far], photos[row][1][far])
             moved += not same
     assert moved > 6
