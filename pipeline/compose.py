@@ -16,7 +16,7 @@ from data.shards import newest_store, read_manifest
 from pipeline.annotate.annotator import Annotator
 from pipeline.annotate.choose import choose_annotator
 from pipeline.framing import Canvas
-from pipeline.outfits.templates import TemplateChoice
+from pipeline.outfits.choice import TemplateChoice
 from pipeline.paint.ideal import IdealPainter
 from pipeline.paint.painter import Painter
 from pipeline.paint.pise import PisePainter

@@ -1,4 +1,4 @@
-"""The canvas: a photo and its annotation brought to the size a generator was made for, and the painting cut back."""
+"""The canvas: a photo and its annotation at the size a generator was made for, and the painting cropped back."""
 
 from __future__ import annotations
 
@@ -28,7 +28,10 @@ class Canvas:
     With padding "edge" (the photo's border pixels go on) or "white", the photo keeps its aspect, is as large as fits,
     and lies in the middle; without, it is stretched over the whole canvas. Edges are the default where there is a
     choice: a generator's norms are taken over the canvas, so that white borders tinge all of the painting (seen on
-    walkers), unless its own photos had them. Raises InputError for a side that is not a multiple of 16.
+    walkers), unless its own photos had them.
+
+    Raises:
+        InputError: a side is not a multiple of 16, or the padding is unknown.
     """
 
     height: int
@@ -74,6 +77,13 @@ def crop(painted: torch.Tensor, box: Box, size: tuple[int, int]) -> torch.Tensor
     if inside.shape[-2:] == size:
         return inside
     return functional.interpolate(inside, size, mode="bilinear", antialias=True)
+
+
+def crop_labels(parsings: npt.NDArray[np.uint8], box: Box, size: tuple[int, int]) -> npt.NDArray[np.uint8]:
+    """Cut the photo's box out of parsings (N, h, w) on a canvas and resize it to `size`, by nearest neighbour."""
+    top, left, bottom, right = box
+    inside = [Image.fromarray(parsing[top:bottom, left:right]) for parsing in parsings]
+    return np.stack([np.asarray(picture.resize(size[::-1], Image.Resampling.NEAREST)) for picture in inside])
 
 
 def resize(image: npt.NDArray[np.uint8], size: tuple[int, int]) -> npt.NDArray[np.uint8]:

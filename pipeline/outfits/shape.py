@@ -1,4 +1,4 @@
-"""The cut of clothes: how far sleeves, hem and legs reach, read from one parsing and given to another by geometry."""
+"""The shape of clothes: how far sleeves, hem and legs reach, read from one parsing and given to another by geometry."""
 
 from __future__ import annotations
 
@@ -11,94 +11,144 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from data.annotation import CLOTHING_REGIONS, Annotation
-from pipeline.outfits.skeleton import BACKGROUND, CLOTH, SKIN, SKIRT, TROUSERS, UPPER, Body, Floats, Limb
+from data.annotation import CLOTHING_REGIONS, Annotation, Region
+from pipeline.outfits.skeleton import CLOTHED, Bone, Floats, Skeleton
 
 Labels = npt.NDArray[np.uint8]
 
-_SAME = 0.2  # reaches closer than this are the same cut
-_FLARE = 1.2  # of a skirt of which it is not known
+# Numbers were found by trying on walkers, whose parsings are known in both outfits. Lengths are shares of the trunk's;
+# places along a limb count 0 at shoulder or hip, 1 at elbow or knee, 2 at wrist or ankle; places along the trunk 0 at
+# the neck and 1 at the hips; distances from a bone are in half widths of the bare limb.
+
+# Reaches closer than this are the same shape.
+_SAME = 0.2
+# Flare of a skirt of which it is not known.
+_FLARE = 1.2
+
+_SAMPLES = 80
+# Where ends of garments are looked for: from the place where the trunk ends or the limb begins to beyond any garment's
+# end, but trousers not beyond the ankle, where shoes have their label.
+_SLEEVE_ALONG = (-0.12, 2.25)
+_HEM_ALONG = (0.3, 1.6)
+_LEG_ALONG = (0.1, 1.95)
+# The hem is read on several lines beside the trunk's axis.
+_HEM_ASIDE, _HEM_LINES = 0.15, 7
+# Cloth so far inside the outline may be the trunk before the arm: one sample of skin outweighs five of it.
+_DEEP, _DEEP_WEIGHT = 0.17, 0.2
+
+# Whether somebody wears a skirt or trousers is told above the middle of the thighs, so that shoes do not count, and
+# only if there is so much of either, as a share of the squared length.
+_TOLD_ABOVE = 0.5
+_LEAST_LOWER = 0.01
+# A row belongs to the skirt proper, not to a stray tip, if it has so much of the half width of the hips.
+_ROW_OF_SKIRT = 0.5
+
+# A sleeve that begins before this place begins at the shoulder: all above is its, too.
+_AT_SHOULDER = 0.1
+# Labels so near to a bone are the limb's: skin about an arm, its sleeve, skin about a leg; a bare limb ends at 1.
+_SKIN_OF_ARM = 1.5
+_SLEEVE_OF_ARM = 1.6
+_SKIN_OF_LEG = 1.4
+_BARE = 1
+# The waist, above which a garment below is not touched, lies so far from the hips' joints: below them where something
+# is taken off, above them where a skirt begins.
+_WAIST = 0.1
 
 
 @dataclass(frozen=True)
-class Cut:
-    """The shape of an outfit, free of its wearer's size. None is what could not be seen."""
+class Shape:
+    """The shape of an outfit, free of its wearer's size. None is what could not be seen.
 
-    sleeve: float | None = None  # where sleeves end: 0 at the shoulder, 1 at the elbow, 2 at the wrist
-    hem: float | None = None  # where the upper garment ends: 0 at the neck, 1 at the hips
+    Attributes:
+        sleeve: where sleeves end: 0 at the shoulder, 1 at the elbow, 2 at the wrist.
+        hem: where the upper garment ends: 0 at the neck, 1 at the hips.
+        lower: what is worn below.
+        leg: where the lower garment ends: 0 at the hips, 1 at the knees, 2 at the ankles.
+        flare: half width of a skirt's lower end, in half widths of the hips; None for trousers.
+
+    Raises:
+        ValueError: `lower` is neither, or a number is not finite.
+    """
+
+    sleeve: float | None = None
+    hem: float | None = None
     lower: Literal["skirt", "trousers"] | None = None
-    leg: float | None = None  # where the lower garment ends: 0 at the hips, 1 at the knees, 2 at the ankles
-    flare: float | None = None  # half width of a skirt's lower end, in half widths of the hips; None for trousers
+    leg: float | None = None
+    flare: float | None = None
 
     def __post_init__(self) -> None:
         if self.lower not in (None, "skirt", "trousers"):
             raise ValueError(f"lower is {self.lower!r}, not skirt or trousers")
         if not all(math.isfinite(part or 0) for part in (self.sleeve, self.hem, self.leg, self.flare)):
-            raise ValueError("a part of the cut is no finite number: None says that it could not be seen")
+            raise ValueError("a part of the shape is no finite number: None says that it could not be seen")
+
+    def only(self, regions: Sequence[int]) -> Shape:
+        """What it says of garments whose regions are all among `regions`; the rest is None."""
+        shape = self
+        if Region.UPPER_CLOTHES not in regions:
+            shape = replace(shape, sleeve=None, hem=None)
+        if not {Region.SKIRT, Region.TROUSERS} <= set(regions):
+            shape = replace(shape, lower=None, leg=None, flare=None)
+        return shape
 
 
-def only(cut: Cut, regions: Sequence[int]) -> Cut:
-    """What a cut says of garments whose regions are all among `regions`; the rest is None."""
-    if UPPER not in regions:
-        cut = replace(cut, sleeve=None, hem=None)
-    if not {SKIRT, TROUSERS} <= set(regions):
-        cut = replace(cut, lower=None, leg=None, flare=None)
-    return cut
+def measure_shape(annotation: Annotation) -> Shape:
+    """Read the shape of a person's clothes from the labels along the bones of limbs and trunk."""
+    return _measure(Skeleton(annotation))
 
 
-def measure_cut(annotation: Annotation) -> Cut:
-    """Read the cut of a person's clothes from the labels along the bones of limbs and trunk."""
-    return _measure(Body(annotation))
-
-
-def recut(annotation: Annotation, cut: Cut) -> Labels:
-    """Give the clothes in a photo's parsing another cut; see `recut_each`. Returns uint8 (H, W)."""
-    parsing: Labels = recut_each(annotation, [cut])[0]
+def reshape(annotation: Annotation, shape: Shape) -> Labels:
+    """Give the clothes in a photo's parsing another shape, as `reshape_each` does: uint8 (H, W)."""
+    parsing: Labels = reshape_each(annotation, [shape])[0]
     return parsing
 
 
-def recut_each(annotation: Annotation, cuts: Sequence[Cut]) -> Labels:
-    """Give the clothes in a photo's parsing each of S other cuts.
+def reshape_each(annotation: Annotation, shapes: Sequence[Shape]) -> Labels:
+    """Give the clothes in a photo's parsing each of S other shapes.
 
     Sleeves, hem and the lower garment are lengthened, shortened or exchanged (skirt and trousers); skin or background
-    appears where cloth goes. Only what lies between the old and the new edge of a garment changes: not what a cut or
-    the photo leaves None, nor what has that cut already, nor limbs of which a joint is missing, nor hat, hair, face
-    and shoes (which are labelled as trousers, below the ankles).
+    appears where cloth goes. Only what lies between the old and the new edge of a garment changes: not what the photo
+    or the new shape leaves None, nor what has that shape already, nor limbs of which a joint is missing, nor hat, hair,
+    face and shoes (which are labelled as trousers, below the ankles).
+
+    Args:
+        annotation: of the photo.
+        shapes: S of them.
 
     Returns:
         uint8 (S, H, W), labels 0 to 7.
     """
-    body = Body(annotation)
-    own = _measure(body)
-    parsings = np.repeat(annotation.parsing[None], len(cuts), 0)
-    for parsing, cut in zip(parsings, cuts, strict=True):
-        if own.hem is not None and cut.hem is not None:
-            _move_hem(parsing, body, own.hem, cut.hem)
-        if own.lower and own.leg is not None and cut.lower and cut.leg is not None:
-            _change_lower(parsing, body, own.lower, own.leg, cut.lower, cut.leg, cut.flare or _FLARE)
-        if own.sleeve is not None and cut.sleeve is not None and abs(own.sleeve - cut.sleeve) > _SAME:
-            for side, arm in body.arms.items():
-                _move_sleeve(parsing, body, arm, side == body.far, own.sleeve, cut.sleeve)
+    skeleton = Skeleton(annotation)
+    own = _measure(skeleton)
+    parsings = np.repeat(annotation.parsing[None], len(shapes), 0)
+    for parsing, new in zip(parsings, shapes, strict=True):
+        if own.hem is not None and new.hem is not None:
+            _move_hem(parsing, skeleton, own.hem, new.hem)
+        if own.lower and own.leg is not None and new.lower and new.leg is not None:
+            _change_lower(parsing, skeleton, own.lower, own.leg, new.lower, new.leg, new.flare or _FLARE)
+        if own.sleeve is not None and new.sleeve is not None and abs(own.sleeve - new.sleeve) > _SAME:
+            for side, arm in skeleton.arms.items():
+                _move_sleeve(parsing, skeleton, arm, side == skeleton.far, own.sleeve, new.sleeve)
     return parsings
 
 
-def _measure(body: Body) -> Cut:
-    if not body.usable:
-        return Cut()
-    above = body.y < body.hips[1] + 0.5 * body.length
-    skirt, trousers = (int((above & (body.parsing == label)).sum()) for label in (SKIRT, TROUSERS))
-    sleeve, hem = _sleeve(body), _hem(body)
-    if skirt + trousers < 0.01 * body.length**2 or not body.legs:
-        return Cut(sleeve, hem)
+def _measure(skeleton: Skeleton) -> Shape:
+    if not skeleton.usable:
+        return Shape()
+    above = skeleton.y < skeleton.hips[1] + _TOLD_ABOVE * skeleton.length
+    skirt, trousers = (int((above & (skeleton.parsing == region)).sum()) for region in (Region.SKIRT, Region.TROUSERS))
+    sleeve, hem = _sleeve(skeleton), _hem(skeleton)
+    if skirt + trousers < _LEAST_LOWER * skeleton.length**2 or not skeleton.legs:
+        return Shape(sleeve, hem)
     if skirt > trousers:
-        return Cut(sleeve, hem, "skirt", *_skirt(body))
-    return Cut(sleeve, hem, "trousers", _trouser_leg(body))
+        return Shape(sleeve, hem, "skirt", *_skirt(skeleton))
+    return Shape(sleeve, hem, "trousers", _trouser_leg(skeleton))
 
 
 def _end(along: Floats, cloth: Floats, bare: Floats) -> float | None:
     """Where a garment ends: the place with the least weight of bare samples before it and of cloth samples beyond.
 
-    Each of shape (lines, places); None if there is no cloth at all or nothing was seen.
+    Each of shape (lines, places); None if nothing was seen.
     """
     along, cloth, bare = (np.ravel(part) for part in np.broadcast_arrays(along, cloth, bare))
     order = np.argsort(along[cloth + bare > 0], kind="stable")
@@ -110,119 +160,125 @@ def _end(along: Floats, cloth: Floats, bare: Floats) -> float | None:
     return float(ends[misfit.argmin()])
 
 
-def _sleeve(body: Body) -> float | None:
-    if not body.arms:
+def _sleeve(skeleton: Skeleton) -> float | None:
+    if not skeleton.arms:
         return None
-    along = np.linspace(-0.12, 2.25, 80)
-    deep = ndimage.distance_transform_edt(body.parsing == UPPER) > 0.17 * body.length
-    labels = np.stack([body.sample(body.parsing, arm.bone, along) for arm in body.arms.values()])
-    hidden = np.stack([body.sample(deep, arm.bone, along) for arm in body.arms.values()])
-    # Cloth deep inside the outline may be the trunk before the arm: one sample of skin outweighs five of it.
-    return _end(along, (labels == UPPER) * np.where(hidden, 0.2, 1.0), (labels == SKIN) * 1.0)
+    along = np.linspace(*_SLEEVE_ALONG, _SAMPLES)
+    arms = [arm.joints for arm in skeleton.arms.values()]
+    outline = ndimage.distance_transform_edt(skeleton.parsing == Region.UPPER_CLOTHES)
+    labels = np.stack([skeleton.sample(skeleton.parsing, arm, along) for arm in arms])
+    deep = np.stack([skeleton.sample(outline > _DEEP * skeleton.length, arm, along) for arm in arms])
+    cloth = (labels == Region.UPPER_CLOTHES) * np.where(deep, _DEEP_WEIGHT, 1.0)
+    return _end(along, cloth, (labels == Region.SKIN) * 1.0)
 
 
-def _hem(body: Body) -> float | None:
+def _hem(skeleton: Skeleton) -> float | None:
     """Along lines beside the trunk's axis where no arm is before it; a lower garment must be seen."""
-    along = np.linspace(0.3, 1.6, 80)
-    axis = np.stack([body.neck, body.hips, 2 * body.hips - body.neck])
-    lines = [axis + np.array((aside * body.length, 0)) for aside in np.linspace(-0.15, 0.15, 7)]
-    seen = np.where(body.before, BACKGROUND, body.parsing)
-    labels = np.stack([body.sample(seen, line, along) for line in lines])
-    lower = np.isin(labels, (SKIRT, TROUSERS))
-    return _end(along, (labels == UPPER) * 1.0, lower * 1.0) if lower.any() else None
+    along = np.linspace(*_HEM_ALONG, _SAMPLES)
+    axis = np.stack([skeleton.neck, skeleton.hips, 2 * skeleton.hips - skeleton.neck])
+    asides = np.linspace(-_HEM_ASIDE, _HEM_ASIDE, _HEM_LINES)
+    lines = [axis + np.array((aside * skeleton.length, 0)) for aside in asides]
+    seen = np.where(skeleton.before, Region.BACKGROUND, skeleton.parsing)
+    labels = np.stack([skeleton.sample(seen, line, along) for line in lines])
+    lower = np.isin(labels, (Region.SKIRT, Region.TROUSERS))
+    return _end(along, (labels == Region.UPPER_CLOTHES) * 1.0, lower * 1.0) if lower.any() else None
 
 
-def _trouser_leg(body: Body) -> float | None:
-    along = np.linspace(0.1, 1.95, 80)
-    labels = np.stack([body.sample(body.parsing, leg.bone, along) for leg in body.legs.values()])
-    return _end(along, (labels == TROUSERS) * 1.0, (labels == SKIN) * 1.0)
+def _trouser_leg(skeleton: Skeleton) -> float | None:
+    along = np.linspace(*_LEG_ALONG, _SAMPLES)
+    labels = np.stack([skeleton.sample(skeleton.parsing, leg.joints, along) for leg in skeleton.legs.values()])
+    return _end(along, (labels == Region.TROUSERS) * 1.0, (labels == Region.SKIN) * 1.0)
 
 
-def _skirt(body: Body) -> tuple[float | None, float | None]:
+def _skirt(skeleton: Skeleton) -> tuple[float | None, float | None]:
     """Where a skirt ends and how wide it is there."""
-    skirt = body.parsing == SKIRT
-    rows = np.flatnonzero(skirt.sum(1) > 0.5 * body.hip_width)
+    skirt = skeleton.parsing == Region.SKIRT
+    rows = np.flatnonzero(skirt.sum(1) > _ROW_OF_SKIRT * skeleton.hip_width)
     if not len(rows):
         return None, None
-    levels = np.maximum.accumulate(body.leg.bone[:, 1])
+    levels = np.maximum.accumulate(skeleton.nearer_leg.joints[:, 1])
     reach = np.interp(rows[-1] + 1, levels, (0, 1, 2))
     columns = np.flatnonzero(skirt[rows[-1]])
-    return float(reach), float((columns[-1] + 1 - columns[0]) / 2 / body.hip_width)
+    return float(reach), float((columns[-1] + 1 - columns[0]) / 2 / skeleton.hip_width)
 
 
-def _move_sleeve(parsing: Labels, body: Body, arm: Limb, far: bool, old: float, new: float) -> None:
+def _move_sleeve(parsing: Labels, skeleton: Skeleton, arm: Bone, far: bool, old: float, new: float) -> None:
     """Lengthen or shorten the sleeve of one arm, in place."""
     start, end = min(old, new), max(old, new)
-    zone = (arm.along <= end) & ((arm.along > start) | (start < 0.1))
+    zone = (arm.along <= end) & ((arm.along > start) | (start < _AT_SHOULDER))
     if new > old:
-        taken = (parsing == SKIN) & (arm.off <= 1.5) | (parsing == BACKGROUND) & (arm.off <= CLOTH)
+        skin = (parsing == Region.SKIN) & (arm.off <= _SKIN_OF_ARM)
+        taken = skin | (parsing == Region.BACKGROUND) & (arm.off <= CLOTHED)
         if not far:
-            taken |= np.isin(parsing, (SKIRT, TROUSERS)) & (arm.off <= CLOTH)
-        elif body.legs:
-            taken &= body.leg.off > 1
-        parsing[zone & taken] = UPPER
+            taken |= np.isin(parsing, (Region.SKIRT, Region.TROUSERS)) & (arm.off <= CLOTHED)
+        elif skeleton.legs:
+            taken &= skeleton.nearer_leg.off > _BARE
+        parsing[zone & taken] = Region.UPPER_CLOTHES
         return
-    cloth = zone & (parsing == UPPER) & (arm.off <= 1.6)
+    cloth = zone & (parsing == Region.UPPER_CLOTHES) & (arm.off <= _SLEEVE_OF_ARM)
     if far:
-        cloth &= ~body.trunk
+        cloth &= ~skeleton.trunk
     if not cloth.any():
         return
     # Around the bare arm there is now what lies nearest: trunk, lower garment or background.
     nearest = ndimage.distance_transform_edt(cloth, return_distances=False, return_indices=True)
     behind = parsing[tuple(nearest)]
-    behind[~np.isin(behind, CLOTHING_REGIONS)] = BACKGROUND
-    parsing[cloth] = np.where(arm.off <= 1, SKIN, behind)[cloth]
+    behind[~np.isin(behind, CLOTHING_REGIONS)] = Region.BACKGROUND
+    parsing[cloth] = np.where(arm.off <= _BARE, Region.SKIN, behind)[cloth]
 
 
-def _move_hem(parsing: Labels, body: Body, old: float, new: float) -> None:
+def _move_hem(parsing: Labels, skeleton: Skeleton, old: float, new: float) -> None:
     """Lengthen or shorten the upper garment over the lower one, in place."""
-    along = (body.y - body.neck[1]) / body.length
+    along = (skeleton.y - skeleton.neck[1]) / skeleton.length
     zone = (along > min(old, new)) & (along <= max(old, new))
-    lower = np.isin(parsing, (SKIRT, TROUSERS))
+    lower = np.isin(parsing, (Region.SKIRT, Region.TROUSERS))
     if new > old:
-        parsing[zone & lower] = UPPER
+        parsing[zone & lower] = Region.UPPER_CLOTHES
     else:
-        cloth = zone & (parsing == UPPER) & body.trunk & ~body.before
+        cloth = zone & (parsing == Region.UPPER_CLOTHES) & skeleton.trunk & ~skeleton.before
         parsing[cloth] = np.bincount(parsing[lower]).argmax()
 
 
 def _change_lower(
-    parsing: Labels, body: Body, kind: str, reach: float, new_kind: str, new_reach: float, flare: float
+    parsing: Labels, skeleton: Skeleton, kind: str, reach: float, new_kind: str, new_reach: float, flare: float
 ) -> None:
     """Exchange, lengthen or shorten the lower garment, in place."""
     if kind == new_kind and abs(reach - new_reach) <= _SAME:
         return
     worn = 0.0 if kind == "skirt" else min(reach, new_reach)
-    _bare_legs(parsing, body, kind, worn)
+    _bare_legs(parsing, skeleton, kind, worn)
     if new_kind == "skirt":
-        _put_on_skirt(parsing, body, new_reach, flare)
+        _put_on_skirt(parsing, skeleton, new_reach, flare)
     else:
-        _put_on_trousers(parsing, body, worn, new_reach)
+        _put_on_trousers(parsing, skeleton, worn, new_reach)
 
 
-def _bare_legs(parsing: Labels, body: Body, kind: str, worn: float) -> None:
+def _bare_legs(parsing: Labels, skeleton: Skeleton, kind: str, worn: float) -> None:
     """Take the lower garment off from where it shall no longer be `worn`, in place; all of a skirt but its waist."""
-    garment = np.isin(parsing, (SKIRT, TROUSERS)) & ~body.shoes
-    below = garment & (body.y > body.hips[1] + 0.1 * body.length)
+    leg = skeleton.nearer_leg
+    garment = np.isin(parsing, (Region.SKIRT, Region.TROUSERS)) & ~skeleton.shoes
+    below = garment & (skeleton.y > skeleton.hips[1] + _WAIST * skeleton.length)
     if kind == "skirt":
-        parsing[garment & ~below & (np.abs(body.x - body.hips[0]) > body.hip_width)] = BACKGROUND
-    off = below & (body.leg.along > worn)
-    parsing[off] = np.where(body.leg.off <= 1, SKIN, BACKGROUND)[off]
+        flaring = np.abs(skeleton.x - skeleton.hips[0]) > skeleton.hip_width
+        parsing[garment & ~below & flaring] = Region.BACKGROUND
+    off = below & (leg.along > worn)
+    parsing[off] = np.where(leg.off <= _BARE, Region.SKIN, Region.BACKGROUND)[off]
 
 
-def _put_on_trousers(parsing: Labels, body: Body, worn: float, reach: float) -> None:
+def _put_on_trousers(parsing: Labels, skeleton: Skeleton, worn: float, reach: float) -> None:
     """Make trousers of the lower garment that is `worn` and lengthen their legs, in place."""
-    parsing[np.isin(parsing, (SKIRT, TROUSERS))] = TROUSERS
-    zone = (body.leg.along > worn) & (body.leg.along <= reach) & ~body.before
-    skin = (parsing == SKIN) & (body.leg.off <= 1.4)
-    parsing[zone & (skin | (parsing == BACKGROUND) & (body.leg.off <= CLOTH))] = TROUSERS
+    leg = skeleton.nearer_leg
+    parsing[np.isin(parsing, (Region.SKIRT, Region.TROUSERS))] = Region.TROUSERS
+    zone = (leg.along > worn) & (leg.along <= reach) & ~skeleton.before
+    skin = (parsing == Region.SKIN) & (leg.off <= _SKIN_OF_LEG)
+    parsing[zone & (skin | (parsing == Region.BACKGROUND) & (leg.off <= CLOTHED))] = Region.TROUSERS
 
 
-def _put_on_skirt(parsing: Labels, body: Body, reach: float, flare: float) -> None:
+def _put_on_skirt(parsing: Labels, skeleton: Skeleton, reach: float, flare: float) -> None:
     """Make a skirt of the lower garment and fill it down to its end, in place."""
-    parsing[np.isin(parsing, (SKIRT, TROUSERS)) & ~body.shoes] = SKIRT
-    top = body.hips[1] - 0.1 * body.length
-    bottom = max(float(np.interp(reach, (0, 1, 2), body.leg.bone[:, 1])), top + 1)
-    half = np.interp(body.y, (top, bottom), (1, flare)) * body.hip_width
-    inside = (body.y > top) & (body.y <= bottom) & (np.abs(body.x - body.hips[0]) <= half)
-    parsing[inside & np.isin(parsing, (BACKGROUND, SKIN)) & ~body.before] = SKIRT
+    parsing[np.isin(parsing, (Region.SKIRT, Region.TROUSERS)) & ~skeleton.shoes] = Region.SKIRT
+    top = skeleton.hips[1] - _WAIST * skeleton.length
+    bottom = max(float(np.interp(reach, (0, 1, 2), skeleton.nearer_leg.joints[:, 1])), top + 1)
+    half = np.interp(skeleton.y, (top, bottom), (1, flare)) * skeleton.hip_width
+    inside = (skeleton.y > top) & (skeleton.y <= bottom) & (np.abs(skeleton.x - skeleton.hips[0]) <= half)
+    parsing[inside & np.isin(parsing, (Region.BACKGROUND, Region.SKIN)) & ~skeleton.before] = Region.SKIRT

@@ -33,7 +33,7 @@ class IdealPainter:
 
     @cached_property
     def recipe(self) -> Mapping[str, Any]:
-        """See `Painter`; the templates depend on the generator's settings, so those are in it."""
+        """The generator painter's recipe, which decides the templates, and the walkers'."""
         return {**self.painter.recipe, "painter": "ideal", "walkers": asdict(self.walkers)}
 
     def prepare(self, folder: Path, photos: Sequence[Path]) -> None:
@@ -41,11 +41,11 @@ class IdealPainter:
         self.painter.prepare(folder, photos)
 
     def sketch(self, photos: Sequence[Photo]) -> Sequence[Photo]:
-        """See `Painter`; nothing needs to be done."""
+        """Pass the photos on: rendering is all that is to be done."""
         return photos
 
     def paint(self, sketch: Sequence[Photo]) -> Redrawn:
-        """See `Painter`."""
+        """Render each scene again, once in each outfit that its photo was dealt."""
         if self.painter.folder is None:
             raise RuntimeError("prepare() comes first")
         root = self.painter.root.resolve()

@@ -12,22 +12,22 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from PIL import Image
 
-from data.annotation import CLOTHING_REGIONS, Annotation, Region, pose_profiles
+from data.annotation import CLOTHING_REGIONS, Annotation
 from data.photo import name_below
 from data.runtime.errors import InputError
 from pipeline.annotate.annotator import Annotator, Photo
 from pipeline.dress import Dresser
-from pipeline.framing import Box, Canvas, crop, resize
+from pipeline.framing import Box, Canvas, crop, crop_labels, resize
 from pipeline.loaded import PROCESS
 from pipeline.outfits import templates
-from pipeline.outfits.shape import Cut, only, recut_each
-from pipeline.outfits.templates import TemplateChoice
+from pipeline.outfits.choice import TemplateChoice, choose
+from pipeline.outfits.shape import Shape, reshape_each
 from pipeline.paint.composite import keep_person
 from pipeline.paint.painter import Redrawn
 from pipeline.pise import TEXTURE_TRANSFER, Generator, Style, load_generator
 from pipeline.settings import CUTS
+from pipeline.tensors import to_pictures, to_pixels, to_poses, to_regions
 
 PUBLISHED_CHANNELS = 64
 PUBLISHED_CANVAS = Canvas(256, 256, "edge")
@@ -36,6 +36,7 @@ PUBLISHED_CANVAS = Canvas(256, 256, "edge")
 # dress do not colour trousers.
 _VERSION = 2
 
+# Pixels of the canvas, over all pictures, that are painted at once.
 _PIXELS_AT_ONCE = {"cpu": 2**20, "cuda": 2**23}
 
 
@@ -88,7 +89,7 @@ class PisePainter:
         cut: whose shape the clothes have, the "photo"'s own or the "template"'s; None for what the weights are for.
 
     Raises:
-        InputError: an unknown cut, or fewer templates than versions.
+        InputError: an unknown `cut`, or fewer templates than versions.
     """
 
     def __init__(
@@ -138,7 +139,7 @@ class PisePainter:
 
     @functools.cached_property
     def recipe(self) -> Mapping[str, Any]:
-        """All that decides a pixel; to know it the generator is loaded.
+        """All that decides a pixel; to say it, the generator is loaded.
 
         Raises:
             InputError: unusable weights, or a size that they cannot paint.
@@ -161,12 +162,12 @@ class PisePainter:
     def prepare(self, folder: Path, photos: Sequence[Path]) -> None:
         """Choose the templates, unless an earlier run did, and save them with their sheet in the folder."""
         if not (folder / templates.FILE).is_file():
-            chosen = templates.choose(self.choice, photos, self.annotator, self.generator, self.canvas, self.size)
+            chosen = choose(self.choice, photos, self.annotator, self.generator, self.canvas, self.size)
             templates.save(folder, chosen)
         self.folder = folder
 
     def sketch(self, photos: Sequence[Photo]) -> Sketch:
-        """See `Painter`."""
+        """Deal out templates, find the people, and lay them on the canvas with the parsings to paint into."""
         dealt = self.deal(photos)
         sitters = {
             row: self._sit(image, annotation, dealt[row])
@@ -176,7 +177,7 @@ class PisePainter:
         return Sketch(photos, dealt, sitters)
 
     def paint(self, sketch: Sketch) -> Redrawn:
-        """See `Painter`."""
+        """Paint the people in their templates' clothes, as many at once as memory is meant to hold."""
         count, rows = len(sketch.photos), list(sketch.sitters)
         images = np.zeros((count, self.versions, *self.size, 3), np.uint8)
         clothing = np.zeros((count, self.versions, *self.size), np.bool_)
@@ -200,15 +201,15 @@ class PisePainter:
         return np.stack([templates.deal(self.choice.count, self.versions, self.choice.seed, name) for name in sources])
 
     def _sit(self, image: npt.NDArray[np.uint8], annotation: Annotation, dealt: npt.NDArray[np.int32]) -> Sitter:
-        """Lay a photo with a person on the canvas, and cut the clothes of the templates `dealt` (S,) to its body."""
+        """Lay a photo with a person on the canvas, and give its clothes the shapes of templates `dealt` (S,)."""
         placed, annotated, box = self.canvas.fit(image, annotation)
         parsing = annotation.resize(*self.size).parsing
         clothing = np.isin(parsing, self.regions)[None].repeat(self.versions, 0)
         if self.cut == "photo":
             return Sitter(placed, annotated, box, None, clothing, parsing)
         shapes = _shapes(self._prepared, self.regions)
-        targets = recut_each(annotated, [shapes[index] for index in dealt])
-        clothing |= np.isin(_in_store(targets, box, self.size), self.regions)
+        targets = reshape_each(annotated, [shapes[index] for index in dealt])
+        clothing |= np.isin(crop_labels(targets, box, self.size), self.regions)
         return Sitter(placed, annotated, box, targets, clothing, parsing)
 
     @torch.inference_mode()
@@ -222,16 +223,14 @@ class PisePainter:
         joints = np.stack([sitter.annotation.joints for sitter in sitters])
         targets = [sitter.targets for sitter in sitters if sitter.targets is not None]
         painted = dresser.dress(
-            templates.as_tensor(np.stack([sitter.image for sitter in sitters]), device),
-            _pose_on(device, joints, self.canvas),
-            _parsing_on(device, np.stack([sitter.annotation.parsing for sitter in sitters])),
+            to_pictures(np.stack([sitter.image for sitter in sitters]), device),
+            to_poses(joints, self.canvas.height, self.canvas.width, device),
+            to_regions(np.stack([sitter.annotation.parsing for sitter in sitters]), device),
             Style(codes[worn], present[worn]),
-            _parsing_on(device, np.stack(targets)) if targets else None,
+            to_regions(np.stack(targets), device) if targets else None,
         )
         pairs = zip(painted, sitters, strict=True)
-        cropped = torch.stack([crop(versions, sitter.box, self.size) for versions, sitter in pairs])
-        pixels = cropped.add(1).mul(127.5).round().clamp(0, 255).byte()
-        return pixels.permute(0, 1, 3, 4, 2).cpu().numpy()
+        return to_pixels(torch.stack([crop(versions, sitter.box, self.size) for versions, sitter in pairs]))
 
     @property
     def _prepared(self) -> Path:
@@ -239,26 +238,6 @@ class PisePainter:
         if self.folder is None:
             raise RuntimeError("prepare() comes first")
         return self.folder
-
-
-# Only joints and labels travel to the device: the maps made of them there are some megabytes a photo.
-def _pose_on(device: torch.device, joints: npt.NDArray[np.float32], canvas: Canvas) -> torch.Tensor:
-    """The maps of `pose_maps` for joints (B, 18, 2), on the device."""
-    down, across = (torch.from_numpy(part).to(device) for part in pose_profiles(joints, canvas.height, canvas.width))
-    return down[..., :, None] * across[..., None, :]
-
-
-def _parsing_on(device: torch.device, parsings: npt.NDArray[np.uint8]) -> torch.Tensor:
-    """One-hot maps (..., 8, H, W) of parsings (..., H, W), on the device."""
-    labels = torch.from_numpy(parsings).to(device).unsqueeze(-3)
-    return (labels == torch.arange(len(Region), device=device).view(-1, 1, 1)).float()
-
-
-def _in_store(parsings: npt.NDArray[np.uint8], box: Box, size: tuple[int, int]) -> npt.NDArray[np.uint8]:
-    """The photo's box of parsings (S, H, W) on a canvas, resized to `size`."""
-    top, left, bottom, right = box
-    inside = [Image.fromarray(parsing[top:bottom, left:right]) for parsing in parsings]
-    return np.stack([np.asarray(picture.resize(size[::-1], Image.Resampling.NEAREST)) for picture in inside])
 
 
 def _own_canvas(generator: Generator, size: tuple[int, int]) -> Canvas:
@@ -271,9 +250,9 @@ def _generator(weights: Path, device: str) -> Generator:
     return PROCESS.get("generator", (weights, device), lambda: load_generator(weights, device))
 
 
-def _shapes(folder: Path, regions: tuple[int, ...]) -> list[Cut]:
-    def load() -> list[Cut]:
-        return [only(cut, regions) for cut in templates.load(folder).cuts]
+def _shapes(folder: Path, regions: tuple[int, ...]) -> list[Shape]:
+    def load() -> list[Shape]:
+        return [shape.only(regions) for shape in templates.load(folder).shapes]
 
     return PROCESS.get("shapes", (folder, regions), load)
 
@@ -281,7 +260,7 @@ def _shapes(folder: Path, regions: tuple[int, ...]) -> list[Cut]:
 def _dresser(weights: Path, device: str, folder: Path, regions: tuple[int, ...], precision: str, shod: bool) -> Dresser:
     def load() -> Dresser:
         chosen = templates.load(folder)
-        worn = chosen.present if shod else templates.without_shoes(chosen)
+        worn = chosen.present if shod else chosen.without_shoes()
         codes, present = (torch.from_numpy(part).to(device) for part in (chosen.codes, worn))
         return Dresser(_generator(weights, device), Style(codes, present), regions, getattr(torch, precision))
 

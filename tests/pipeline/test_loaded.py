@@ -5,7 +5,7 @@ from pathlib import Path
 
 from pipeline.annotate.annotator import StoredAnnotations
 from pipeline.loaded import PROCESS, Holder
-from pipeline.outfits.templates import TemplateChoice
+from pipeline.outfits.choice import TemplateChoice
 from pipeline.paint.pise import PisePainter
 
 

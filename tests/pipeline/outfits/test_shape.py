@@ -1,4 +1,4 @@
-"""The cut of clothes: read from parsings and given to others, held against people rendered in both outfits."""
+"""The shape of clothes: read from parsings and given to others, held against people rendered in both outfits."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from data.walkers.person import Outfit, draw_identity, draw_outfit
 from data.walkers.render import render
 from pipeline.annotate.annotator import StoredAnnotations
 from pipeline.outfits import templates
-from pipeline.outfits.shape import Cut, measure_cut, only, recut, recut_each
-from pipeline.outfits.templates import TemplateChoice
+from pipeline.outfits.choice import TemplateChoice
+from pipeline.outfits.shape import Shape, measure_shape, reshape, reshape_each
 from pipeline.paint.pise import PisePainter
 from pipeline.pise import Generator, save_generator
 
@@ -85,20 +85,20 @@ def standing(sleeve: str = "short", lower: str = "trousers") -> Annotation:
 
 @pytest.mark.parametrize(("sleeve", "reach"), [("none", 0.0), ("short", 1.0), ("long", 2.1)])
 @pytest.mark.parametrize(("lower", "kind", "leg"), [("skirt", "skirt", 1.1), ("shorts", "trousers", 1.1)])
-def test_a_drawn_cut_is_read(sleeve: str, reach: float, lower: str, kind: str, leg: float) -> None:
-    cut = measure_cut(standing(sleeve, lower))
-    assert cut.sleeve == pytest.approx(reach, abs=0.15)
-    assert cut.hem == pytest.approx(1.0, abs=0.05)
-    assert cut.lower == kind
-    assert cut.leg == pytest.approx(leg, abs=0.1)
-    assert cut.flare == (pytest.approx(1.0, abs=0.15) if lower == "skirt" else None)
+def test_a_drawn_shape_is_read(sleeve: str, reach: float, lower: str, kind: str, leg: float) -> None:
+    shape = measure_shape(standing(sleeve, lower))
+    assert shape.sleeve == pytest.approx(reach, abs=0.15)
+    assert shape.hem == pytest.approx(1.0, abs=0.05)
+    assert shape.lower == kind
+    assert shape.leg == pytest.approx(leg, abs=0.1)
+    assert shape.flare == (pytest.approx(1.0, abs=0.15) if lower == "skirt" else None)
 
 
 @pytest.mark.parametrize("old", SLEEVES)
 @pytest.mark.parametrize("new", SLEEVES)
 def test_sleeves_of_a_drawn_person_are_moved(old: str, new: str) -> None:
     person = standing(old)
-    made = recut(person, measure_cut(standing(new)))
+    made = reshape(person, measure_shape(standing(new)))
     wanted = standing(new).parsing
     arms = np.s_[24:56, [14, 15, 44, 45]]
     assert (made[arms] == wanted[arms]).mean() > 0.9
@@ -110,15 +110,15 @@ def test_sleeves_of_a_drawn_person_are_moved(old: str, new: str) -> None:
 @pytest.mark.parametrize("new", LOWERS)
 def test_lower_garments_of_a_drawn_person_are_exchanged(old: str, new: str) -> None:
     person = standing(lower=old)
-    made = recut(person, measure_cut(standing(lower=new)))
+    made = reshape(person, measure_shape(standing(lower=new)))
     wanted = standing(lower=new).parsing
     assert (made[54:] == wanted[54:]).mean() > (0.88 if old != new else 0.999)
     np.testing.assert_array_equal(made[:48], person.parsing[:48])
     np.testing.assert_array_equal(made[93:], person.parsing[93:])  # the shoes
 
 
-def test_the_cut_of_a_template_is_read_whoever_wears_it() -> None:
-    measured = [(measure_cut(some.template), measure_cut(some.after), some.new) for some in map(change, range(24))]
+def test_the_shape_of_a_template_is_read_whoever_wears_it() -> None:
+    measured = [(measure_shape(some.template), measure_shape(some.after), some.new) for some in map(change, range(24))]
     for template, after, outfit in measured:
         assert template.lower == after.lower == ("skirt" if outfit.lower_kind == "skirt" else "trousers")
         assert template.sleeve is not None
@@ -146,7 +146,7 @@ def test_the_cut_of_a_template_is_read_whoever_wears_it() -> None:
 )
 def test_the_new_parsing_is_near_the_true_one(height: int, old: Parts, new: Parts, most: float) -> None:
     people = [change(seed, height, old, new) for seed in range(100, 108)]
-    made = [recut(each.before, measure_cut(each.template)) for each in people]
+    made = [reshape(each.before, measure_shape(each.template)) for each in people]
     left = sum(int((parsing != each.after.parsing).sum()) for parsing, each in zip(made, people, strict=True))
     there = sum(int((each.before.parsing != each.after.parsing).sum()) for each in people)
     assert left < most * there
@@ -156,36 +156,36 @@ def test_the_new_parsing_is_near_the_true_one(height: int, old: Parts, new: Part
 
 
 @pytest.mark.parametrize("seed", range(200, 208))
-def test_its_own_cut_changes_nothing(seed: int) -> None:
+def test_its_own_shape_changes_nothing(seed: int) -> None:
     person = change(seed).before
-    np.testing.assert_array_equal(recut(person, measure_cut(person)), person.parsing)
+    np.testing.assert_array_equal(reshape(person, measure_shape(person)), person.parsing)
 
 
 def test_what_could_not_be_seen_stays() -> None:
     person = change(0).before
-    np.testing.assert_array_equal(recut(person, Cut()), person.parsing)
-    np.testing.assert_array_equal(recut(person, Cut(lower="skirt")), person.parsing)
+    np.testing.assert_array_equal(reshape(person, Shape()), person.parsing)
+    np.testing.assert_array_equal(reshape(person, Shape(lower="skirt")), person.parsing)
 
 
-def test_several_cuts_at_once_are_each_by_itself() -> None:
+def test_several_shapes_at_once_are_each_by_itself() -> None:
     person = change(1).before
-    cuts = [measure_cut(change(seed).template) for seed in (2, 3, 4)]
-    together = recut_each(person, cuts)
+    shapes = [measure_shape(change(seed).template) for seed in (2, 3, 4)]
+    together = reshape_each(person, shapes)
     assert together.dtype == np.uint8
-    np.testing.assert_array_equal(together, np.stack([recut(person, cut) for cut in cuts]))
-    assert recut_each(person, []).shape == (0, *person.parsing.shape)
+    np.testing.assert_array_equal(together, np.stack([reshape(person, shape) for shape in shapes]))
+    assert reshape_each(person, []).shape == (0, *person.parsing.shape)
 
 
 def test_the_annotation_is_left_as_it_was() -> None:
     person = change(5).before
     kept = person.parsing.copy()
-    recut(person, Cut(sleeve=0.0, hem=0.8, lower="skirt", leg=1.0, flare=1.3))
+    reshape(person, Shape(sleeve=0.0, hem=0.8, lower="skirt", leg=1.0, flare=1.3))
     np.testing.assert_array_equal(person.parsing, kept)
 
 
 reaches = some.one_of(some.none(), some.floats(-0.5, 2.5))
-cuts = some.builds(
-    Cut,
+shapes = some.builds(
+    Shape,
     sleeve=reaches,
     hem=some.one_of(some.none(), some.floats(0.2, 2)),
     lower=some.sampled_from([None, "skirt", "trousers"]),
@@ -195,12 +195,12 @@ cuts = some.builds(
 
 
 @settings(max_examples=25, deadline=None)
-@given(cuts, some.integers(300, 320), some.sets(some.sampled_from(range(18)), max_size=6))
-def test_only_clothes_and_what_they_hide_change(cut: Cut, seed: int, missing: set[int]) -> None:
+@given(shapes, some.integers(300, 320), some.sets(some.sampled_from(range(18)), max_size=6))
+def test_only_clothes_and_what_they_hide_change(shape: Shape, seed: int, missing: set[int]) -> None:
     person = change(seed, 64).before
     joints = person.joints.copy()
     joints[list(missing)] = np.nan
-    made = recut(Annotation(joints, person.parsing), cut)
+    made = reshape(Annotation(joints, person.parsing), shape)
     assert made.dtype == np.uint8
     assert made.max() < 8
     for label in (1, HAIR, FACE):
@@ -215,7 +215,7 @@ def test_a_limb_without_a_joint_is_left_alone() -> None:
     person = standing("long")
     joints = person.joints.copy()
     joints[Joint.LEFT_ELBOW] = np.nan
-    made = recut(Annotation(joints, person.parsing), Cut(sleeve=1.0))
+    made = reshape(Annotation(joints, person.parsing), Shape(sleeve=1.0))
     np.testing.assert_array_equal(made[:, 30:], person.parsing[:, 30:])
     assert (made[45:55, 14:16] == SKIN).all()
 
@@ -226,29 +226,29 @@ def test_without_a_trunk_nothing_is_read_or_changed(missing: list[str]) -> None:
     joints = person.joints.copy()
     joints[[joint for joint in Joint if joint.title in missing]] = np.nan
     person = Annotation(joints, person.parsing)
-    assert measure_cut(person) == Cut()
-    np.testing.assert_array_equal(recut(person, Cut(2, 1, "skirt", 1, 1.2)), person.parsing)
+    assert measure_shape(person) == Shape()
+    np.testing.assert_array_equal(reshape(person, Shape(2, 1, "skirt", 1, 1.2)), person.parsing)
 
 
 @pytest.mark.parametrize("label", [0, SKIN, UPPER, SKIRT, TROUSERS])
 def test_a_parsing_of_one_region_is_no_error(label: int) -> None:
     person = standing()
     flat: npt.NDArray[np.uint8] = np.full_like(person.parsing, label)
-    assert recut(Annotation(person.joints, flat), Cut(1, 1, "skirt", 1, 1.2)).shape == flat.shape
+    assert reshape(Annotation(person.joints, flat), Shape(1, 1, "skirt", 1, 1.2)).shape == flat.shape
 
 
 def test_joints_outside_the_photo_are_no_error() -> None:
     person = standing()
     moved = Annotation(person.joints + np.float32(80), person.parsing)
-    assert recut(moved, Cut(1, 1, "skirt", 1, 1.2)).shape == person.parsing.shape
+    assert reshape(moved, Shape(1, 1, "skirt", 1, 1.2)).shape == person.parsing.shape
 
 
-def test_a_cut_that_means_nothing_is_refused() -> None:
+def test_a_shape_that_means_nothing_is_refused() -> None:
     unknown: Any = "kilt"
     with pytest.raises(ValueError, match="not skirt or trousers"):
-        Cut(lower=unknown)
+        Shape(lower=unknown)
     with pytest.raises(ValueError, match="no finite number"):
-        Cut(sleeve=float("nan"))
+        Shape(sleeve=float("nan"))
 
 
 def painter(weights: Path, root: Path, **options: Any) -> PisePainter:
@@ -256,21 +256,21 @@ def painter(weights: Path, root: Path, **options: Any) -> PisePainter:
 
 
 @pytest.mark.parametrize("keep", [False, True])
-def test_a_painter_paints_into_the_cut_of_its_templates(
+def test_a_painter_paints_into_the_shapes_of_its_templates(
     rendered: Path, random_weights: Path, tmp_path: Path, keep: bool
 ) -> None:
     paths = [record.path for record in data.open_benchmark("walkers", rendered).train][:6]
     photos = [(path, read_photo(path, (64, 32))) for path in paths]
-    own, recutting = (painter(random_weights, rendered, cut=cut, keep=keep) for cut in ("photo", "template"))
-    for each in (own, recutting):
+    own, reshaping = (painter(random_weights, rendered, cut=cut, keep=keep) for cut in ("photo", "template"))
+    for each in (own, reshaping):
         each.prepare(tmp_path, paths)
-    before, after = (each.paint(each.sketch(photos)) for each in (own, recutting))
-    cuts = templates.load(tmp_path).cuts
-    assert len({(cut.lower, cut.sleeve) for cut in cuts}) > 1
+    before, after = (each.paint(each.sketch(photos)) for each in (own, reshaping))
+    shapes = templates.load(tmp_path).shapes
+    assert len({(shape.lower, shape.sleeve) for shape in shapes}) > 1
     moved = 0
     for row, path in enumerate(paths):
         annotation = read_annotation(rendered, path).resize(64, 32)
-        for version, parsing in enumerate(recut_each(annotation, cuts)):
+        for version, parsing in enumerate(reshape_each(annotation, shapes)):
             same = (before.images[row, version] == after.images[row, version]).all()
             assert same == (parsing == annotation.parsing).all()
             clothes = np.isin(parsing, (UPPER, SKIRT, TROUSERS)) | np.isin(annotation.parsing, (UPPER, SKIRT, TROUSERS))
@@ -284,7 +284,7 @@ def test_a_painter_paints_into_the_cut_of_its_templates(
     assert (after.clothing >= before.clothing).all()
 
 
-def test_the_weights_say_whose_cut_is_painted(rendered: Path, random_weights: Path, tmp_path: Path) -> None:
+def test_the_weights_say_whose_shape_is_painted(rendered: Path, random_weights: Path, tmp_path: Path) -> None:
     assert painter(random_weights, rendered).cut == "photo"
     save_generator(Generator(4, reshapes=True), tmp_path / "recuts.safetensors")
     assert painter(tmp_path / "recuts.safetensors", rendered).cut == "template"
@@ -293,9 +293,9 @@ def test_the_weights_say_whose_cut_is_painted(rendered: Path, random_weights: Pa
         painter(random_weights, rendered, cut="tailor")
 
 
-def test_only_garments_that_are_exchanged_are_recut() -> None:
-    cut = Cut(1, 1, "skirt", 1, 1.2)
-    assert only(cut, (3, 4, 5)) == cut
-    assert only(cut, (3,)) == Cut(1, 1)
-    assert only(cut, (4, 5)) == Cut(lower="skirt", leg=1, flare=1.2)
-    assert only(cut, (5, 6)) == Cut()
+def test_only_garments_that_are_exchanged_are_reshaped() -> None:
+    shape = Shape(1, 1, "skirt", 1, 1.2)
+    assert shape.only((3, 4, 5)) == shape
+    assert shape.only((3,)) == Shape(1, 1)
+    assert shape.only((4, 5)) == Shape(lower="skirt", leg=1, flare=1.2)
+    assert shape.only((5, 6)) == Shape()

@@ -12,16 +12,9 @@ from data.runtime.errors import InputError
 from pipeline.annotate.annotator import StoredAnnotations
 from pipeline.framing import Canvas
 from pipeline.outfits import templates
-from pipeline.outfits.shape import Cut, measure_cut
-from pipeline.outfits.templates import (
-    TemplateChoice,
-    Templates,
-    choose,
-    deal,
-    farthest,
-    upright_and_clothed,
-    without_shoes,
-)
+from pipeline.outfits.choice import TemplateChoice, choose, farthest, upright_and_clothed
+from pipeline.outfits.shape import Shape, measure_shape
+from pipeline.outfits.templates import Templates, deal
 from pipeline.pise import load_generator
 
 SIZE = (64, 32)
@@ -46,8 +39,8 @@ def test_templates_are_chosen_from_the_photos_and_survive_the_disk(
     assert loaded.photos == first.photos
     np.testing.assert_array_equal(loaded.codes, first.codes)
     np.testing.assert_array_equal(loaded.present, first.present)
-    assert loaded.cuts == first.cuts
-    assert first.cuts[0] == measure_cut(read_annotation(rendered, Path(first.photos[0])).resize(*SIZE))
+    assert loaded.shapes == first.shapes
+    assert first.shapes[0] == measure_shape(read_annotation(rendered, Path(first.photos[0])).resize(*SIZE))
     with Image.open(tmp_path / templates.SHEET) as sheet:
         assert sheet.width > 4 * SIZE[1]
     (tmp_path / templates.FILE).write_bytes(b"PK torn")
@@ -108,10 +101,10 @@ def test_each_photo_draws_its_own_from_a_bank() -> None:
 
 
 def test_shoes_do_not_count_as_trousers() -> None:
-    cuts = (Cut(lower="trousers", leg=2.0), Cut(lower="skirt", leg=1.0), Cut())
+    shapes = (Shape(lower="trousers", leg=2.0), Shape(lower="skirt", leg=1.0), Shape())
     pictures = np.zeros((3, 4, 2, 3), np.uint8)
-    given = Templates(("a", "b", "c"), pictures, np.zeros((3, 9, 4), np.float32), np.ones((3, 8), np.float32), cuts)
-    worn = without_shoes(given)
+    given = Templates(("a", "b", "c"), pictures, np.zeros((3, 9, 4), np.float32), np.ones((3, 8), np.float32), shapes)
+    worn = given.without_shoes()
     assert worn[:, 5].tolist() == [1, 0, 0]
     assert (np.delete(worn, 5, axis=1) == 1).all()
     assert (given.present == 1).all()

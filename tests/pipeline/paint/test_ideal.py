@@ -13,7 +13,7 @@ from data.runtime.errors import InputError
 from data.walkers.dataset import Recipe, write_walkers
 from pipeline.annotate.annotator import StoredAnnotations
 from pipeline.outfits import templates
-from pipeline.outfits.templates import TemplateChoice
+from pipeline.outfits.choice import TemplateChoice
 from pipeline.paint.ideal import IdealPainter
 from pipeline.paint.pise import PisePainter
 from pipeline.pise import Generator, save_generator
