@@ -10,8 +10,12 @@ import click
 from data import check, names, open_benchmark
 from data.runtime.console import OneLineGroup
 from data.runtime.errors import InputError
+from data.runtime.logs import get_logger
 from data.runtime.places import DATASETS, dataset_root
 from data.walkers.dataset import Recipe, write_walkers
+
+# `python -m data` gives this module the name __main__.
+_log = get_logger("data.command")
 
 
 @click.group(cls=OneLineGroup)
@@ -28,16 +32,15 @@ def main() -> None:
 def check_dataset(dataset: str, data_root: Path | None, jobs: int) -> None:
     """Say what a data set holds, where it differs from what was published, and which photos cannot be read."""
     benchmark = open_benchmark(dataset, dataset_root(dataset, data_root))
-    click.echo(f"{benchmark.name} in {benchmark.root}")
-    click.echo(check.format_summary(benchmark))
+    click.echo(f"{benchmark.name} in {benchmark.root}\n{check.format_summary(benchmark)}")
     for warning in check.warnings(benchmark):
-        click.echo(f"warning: {warning}", err=True)
+        _log.warning(warning)
     photos = check.all_photos(benchmark)
     opened = check.open_photos(photos, jobs)
     for line in opened.damaged:
-        click.echo(line, err=True)
+        _log.warning(line)
     if opened.transparent:
-        click.echo(f"{opened.transparent:,} photos have transparent pixels, which are laid on white")
+        _log.info(f"{opened.transparent:,} photos have transparent pixels, which are laid on white")
     if opened.damaged:
         raise InputError(f"{len(opened.damaged):,} of {len(photos):,} photos cannot be read (named above)")
     click.echo(f"all {len(photos):,} photos can be read")
@@ -56,7 +59,7 @@ def check_dataset(dataset: str, data_root: Path | None, jobs: int) -> None:
 def render_walkers(data_root: Path, seed: int, jobs: int) -> None:
     """Render the built-in benchmark of people who change clothes, in PRCC's folder layout."""
     rendered = write_walkers(data_root, Recipe(seed=seed), jobs)
-    click.echo(f"walkers: {'rendered in' if rendered else 'already in'} {data_root} (look at {data_root}/sheet.png)")
+    _log.info(f"walkers: {'rendered in' if rendered else 'already in'} {data_root} (look at {data_root}/sheet.png)")
 
 
 if __name__ == "__main__":

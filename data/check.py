@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tqdm import tqdm
-
 from data.benchmark import Benchmark, Setting
 from data.photo import has_transparency, read_photo
 from data.runtime.errors import InputError
+from data.runtime.progress import progress
+from data.runtime.tables import format_table
 
 _BATCH = 64
 _LABELS = ("person", "camera", "clothes")
@@ -23,10 +23,11 @@ def format_summary(benchmark: Benchmark) -> str:
 
     A count that the labels do not give is "?".
     """
-    lines = [f"{'':<36}{'people':>9}{'photos':>9}{'cameras':>9}{'outfits':>9}"]
+    rows = []
     for part, records in benchmark.parts().items():
         people, cameras, outfits = (_counted([getattr(r, name) for r in records]) for name in _LABELS)
-        lines.append(f"{part:<36}{people:>9}{len(records):>9,}{cameras:>9}{outfits:>9}")
+        rows.append((part, people, f"{len(records):,}", cameras, outfits))
+    lines = [format_table(("", "people", "photos", "cameras", "outfits"), rows)]
     for name, setting in benchmark.settings.items():
         draws = f" over {setting.draws} draws" if "single-shot" in setting.shots else ""
         lines.append(f"{name}: ranked {' and '.join(setting.shots)}{draws}")
@@ -110,13 +111,12 @@ def open_photos(paths: Sequence[Path], jobs: int) -> Opened:
     batches = [paths[start : start + _BATCH] for start in range(0, len(paths), _BATCH)]
     damaged: list[str] = []
     transparent = 0
-    bar = tqdm(total=len(paths), desc="opening", unit=" photos", disable=None)
     # Leaving the pool ends its processes at once, after an interrupt too.
-    with bar as progress, multiprocessing.Pool(jobs, _leave_signals_to_the_parent) as pool:
+    with progress("opening", len(paths)) as shown, multiprocessing.Pool(jobs, _leave_signals_to_the_parent) as pool:
         for batch, opened in zip(batches, pool.imap(_open, batches), strict=True):
             damaged += opened.damaged
             transparent += opened.transparent
-            progress.update(len(batch))
+            shown.advance(len(batch))
     return Opened(tuple(damaged), transparent)
 
 
