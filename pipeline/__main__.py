@@ -32,26 +32,12 @@ def main() -> None:
 def sync(settings: SyncSettings, jobs: int | None, cluster: str | None) -> None:
     """Redraw the training photos of a data set; the same command again goes on where it was interrupted."""
     from pipeline.compose import make_plan
-    from pipeline.sync.run import run
+    from pipeline.sync import run_sync
 
-    job = make_plan(settings)
+    plan = make_plan(settings)
     if jobs is None:
-        jobs = (os.cpu_count() or 1) if job.painter.device == "cpu" else 1
-    click.echo(f"{len(job.sources):,} photos in {job.painter.versions} versions, {len(job.tasks)} shards: {job.folder}")
-    manifest, made = run(job, jobs, cluster)
-    failures, alone = manifest.failures, manifest.photos - manifest.redrawn
-    for _, reason in failures[:5]:
-        click.echo(f"warning: {reason}", err=True)
-    if failures:
-        click.echo(
-            f"warning: {len(failures):,} photos could not be read and are left out (see manifest.json)", err=True
-        )
-    if alone:
-        click.echo(
-            f"warning: in {alone:,} photos no person was found; their versions are copies (see manifest.json)", err=True
-        )
-    done = f"{made} of {len(job.tasks)} shards made now" if made else "complete already, nothing to do"
-    click.echo(f"{manifest.redrawn:,} photos redrawn ({done})")
+        jobs = (os.cpu_count() or 1) if plan.painter.device == "cpu" else 1
+    run_sync(plan, jobs, cluster)
 
 
 @main.command("templates")
@@ -61,13 +47,13 @@ def show_templates(settings: SyncSettings) -> None:
     from pipeline.compose import make_plan
     from pipeline.outfits import templates
     from pipeline.paint import palette
-    from pipeline.sync.run import prepare
+    from pipeline.sync import prepare_sync
 
-    job = make_plan(settings)
-    prepare(job)
-    chosen = palette if (job.folder / palette.FILE).is_file() else templates
-    click.echo("\n".join(chosen.load(job.folder).photos))
-    click.echo(f"contact sheet: {job.folder / chosen.SHEET}")
+    plan = make_plan(settings)
+    prepare_sync(plan)
+    chosen = palette if (plan.folder / palette.FILE).is_file() else templates
+    click.echo("\n".join(chosen.load(plan.folder).photos))
+    click.echo(f"contact sheet: {plan.folder / chosen.SHEET}")
 
 
 @main.command()

@@ -22,7 +22,7 @@ from pipeline.paint.painter import Painter
 from pipeline.paint.pise import PisePainter
 from pipeline.paint.recolour import RecolourPainter
 from pipeline.settings import AnnotationSettings, SyncSettings
-from pipeline.sync import run as syncing
+from pipeline.sync import Plan, plan_sync, training_photos
 
 WALKERS_WEIGHTS = Path(__file__).parent / "pise" / "walkers.safetensors"
 
@@ -35,7 +35,7 @@ _GENERATORS = ("weights", "templates", "bank", "cut", "keep_person", "canvas", "
 _log = get_logger(__name__)
 
 
-def make_plan(settings: SyncSettings) -> syncing.Plan:
+def make_plan(settings: SyncSettings) -> Plan:
     """Put a sync together; nothing is written.
 
     Raises:
@@ -44,10 +44,12 @@ def make_plan(settings: SyncSettings) -> syncing.Plan:
     dataset = settings.dataset or _last_dataset()
     # Workers of a cluster may stand in another folder.
     benchmark = data.open_benchmark(dataset, dataset_root(dataset, settings.data_root).absolute())
+    # Said here, a lack of photos is complained about before models are fetched, and unusable weights before all photos
+    # are read.
+    _ = training_photos(benchmark)
     painter = _painter(settings, dataset, benchmark.root)
-    # Said here, unusable weights are complained about before all photos are read.
     _ = painter.recipe
-    return syncing.plan(dataset, benchmark.root, [record.path for record in benchmark.train], painter, STORES)
+    return plan_sync(benchmark, painter, STORES)
 
 
 def _painter(settings: SyncSettings, dataset: str, root: Path) -> Painter:

@@ -21,11 +21,10 @@ from data.shards import SyncStore, newest_store
 from pipeline.__main__ import main
 from pipeline.annotate.annotator import Photo
 from pipeline.compose import make_plan
-from pipeline.paint.painter import Redrawn
+from pipeline.paint.painter import Painter, Redrawn
 from pipeline.pise import POSE_TRANSFER, Generator, save_generator
 from pipeline.settings import SyncSettings
-from pipeline.sync import run as sync
-from pipeline.sync import worker
+from pipeline.sync import Plan, plan_sync, run_sync, worker
 
 Sync = Callable[..., Result]
 
@@ -33,7 +32,7 @@ Sync = Callable[..., Result]
 @pytest.fixture
 def command(walkers: Path, random_weights: Path, monkeypatch: pytest.MonkeyPatch) -> Sync:
     """`python -m pipeline sync` on the miniature walkers, in shards of 8 photos."""
-    monkeypatch.setattr(sync, "SHARD", 8)
+    monkeypatch.setattr("pipeline.sync.plan.SHARD", 8)
 
     def call(*options: str, name: str = "sync") -> Result:
         standard = ("--dataset", "walkers", "--weights", str(random_weights), "--device", "cpu")
@@ -45,6 +44,10 @@ def command(walkers: Path, random_weights: Path, monkeypatch: pytest.MonkeyPatch
 
 def photos_of(walkers: Path) -> list[Path]:
     return [record.path for record in data.open_benchmark("walkers", walkers).train]
+
+
+def planned(walkers: Path, painter: Painter) -> Plan:
+    return plan_sync(data.open_benchmark("walkers", walkers), painter, Path("work/sync"))
 
 
 @dataclasses.dataclass
@@ -229,12 +232,12 @@ def test_no_usable_photo_at_all_is_fatal(walkers: Path) -> None:
             return dataclasses.replace(seen, found=np.zeros(len(sketch), np.bool_))
 
     with pytest.raises(InputError, match="in none of the 18 photos"):
-        sync.run(sync.plan("walkers", walkers, photos_of(walkers), Blind(), Path("work/sync")))
+        run_sync(planned(walkers, Blind()))
     for photo in photos_of(walkers):
         photo.write_bytes(b"")
-    job = sync.plan("walkers", walkers, photos_of(walkers), Inverter(), Path("work/sync"))
+    job = planned(walkers, Inverter())
     with pytest.raises(InputError, match="none of the 18 photos can be read"):
-        sync.run(job)
+        run_sync(job)
     with pytest.raises(InputError, match="not finished"):
         SyncStore(job.folder)
 
@@ -265,16 +268,16 @@ def test_the_next_batch_is_sketched_and_the_last_one_written_while_one_is_painte
             assert self.calls == 1 or written.acquire(timeout=60)  # of the last one
             return redrawn
 
-    manifest, _ = sync.run(sync.plan("walkers", walkers, photos_of(walkers), Patient(), Path("work/sync")))
+    manifest, _ = run_sync(planned(walkers, Patient()))
     assert manifest.photos == 18
     group = SyncStore(newest_store(Path("work/sync"))).group(17)
     np.testing.assert_array_equal(group[1:], (255 - group[:1]).repeat(2, 0))
 
 
 def test_a_shard_that_failed_gets_a_second_chance(walkers: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sync, "SHARD", 8)
+    monkeypatch.setattr("pipeline.sync.plan.SHARD", 8)
     painter = Inverter(failing=(2,))
-    manifest, made = sync.run(sync.plan("walkers", walkers, photos_of(walkers), painter, Path("work/sync")))
+    manifest, made = run_sync(planned(walkers, painter))
     assert (made, manifest.photos, painter.calls) == (3, 18, 4)
     store = SyncStore(newest_store(Path("work/sync")))
     group = store.group(12)
@@ -284,17 +287,17 @@ def test_a_shard_that_failed_gets_a_second_chance(walkers: Path, monkeypatch: py
 def test_a_shard_that_fails_twice_stops_the_run_and_the_others_stay(
     walkers: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sync, "SHARD", 8)
-    job = sync.plan("walkers", walkers, photos_of(walkers), Inverter(failing=(2, 4)), Path("work/sync"))
+    monkeypatch.setattr("pipeline.sync.plan.SHARD", 8)
+    job = planned(walkers, Inverter(failing=(2, 4)))
     with pytest.raises(RunError, match=r"1 of 3 shards failed, shard-00001\.h5 with: MemoryError: no more of it"):
-        sync.run(job)
+        run_sync(job)
     assert sorted(path.name for path in job.folder.glob("*.h5")) == ["shard-00000.h5", "shard-00002.h5"]
-    again = sync.plan("walkers", walkers, photos_of(walkers), Inverter(), Path("work/sync"))
-    assert sync.run(again)[1] == 1
+    again = planned(walkers, Inverter())
+    assert run_sync(again)[1] == 1
 
 
 def test_an_interrupt_says_what_is_whole(walkers: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sync, "SHARD", 8)
+    monkeypatch.setattr("pipeline.sync.plan.SHARD", 8)
 
     class Stopped(Inverter):
         def paint(self, sketch: Sequence[Photo]) -> Redrawn:
@@ -303,28 +306,28 @@ def test_an_interrupt_says_what_is_whole(walkers: Path, monkeypatch: pytest.Monk
             return super().paint(sketch)
 
     with pytest.raises(KeyboardInterrupt, match="2 of 3 shards are whole; repeat"):
-        sync.run(sync.plan("walkers", walkers, photos_of(walkers), Stopped(), Path("work/sync")))
+        run_sync(planned(walkers, Stopped()))
     assert not list(Path("work/sync").rglob("*.part"))
 
 
 def test_a_photo_that_changes_under_the_run_stops_it(walkers: Path) -> None:
-    job = sync.plan("walkers", walkers, photos_of(walkers), Inverter(), Path("work/sync"))
+    job = planned(walkers, Inverter())
     photos_of(walkers)[7].write_bytes(photos_of(walkers)[8].read_bytes())
     with pytest.raises(RunError, match="changed"):
-        sync.run(job)
+        run_sync(job)
 
 
 def test_two_runs_on_one_folder_exclude_each_other(walkers: Path) -> None:
-    job = sync.plan("walkers", walkers, photos_of(walkers), Inverter(), Path("work/sync"))
+    job = planned(walkers, Inverter())
 
     class Second(Inverter):
         def prepare(self, folder: Path, photos: Sequence[Path]) -> None:
             with pytest.raises(RunError, match="another sync is at work"):
-                sync.run(job)
+                run_sync(job)
 
-    manifest, made = sync.run(dataclasses.replace(job, painter=Second()))
+    manifest, made = run_sync(dataclasses.replace(job, painter=Second()))
     assert (made, manifest.photos) == (1, 18)
-    assert sync.run(job)[1] == 0
+    assert run_sync(job)[1] == 0
 
 
 def test_a_disk_too_small_is_told_before_the_work(walkers: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -332,7 +335,7 @@ def test_a_disk_too_small_is_told_before_the_work(walkers: Path, monkeypatch: py
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage)
     painter = Inverter()
     with pytest.raises(RunError, match=r"the shards need 0\.0 GB, but 0\.0 GB are free"):
-        sync.run(sync.plan("walkers", walkers, photos_of(walkers), painter, Path("work/sync")))
+        run_sync(planned(walkers, painter))
     assert painter.calls == 0
 
 
@@ -440,3 +443,19 @@ def test_the_manifest_is_plain_json(command: Sync) -> None:
     wanted = {"format", "key", "dataset", "root", "photos", "versions", "size", "finished", "failures", "recipe"}
     assert wanted <= set(manifest)
     assert manifest["recipe"]["canvas"] == [64, 32, None]
+
+
+def test_what_a_sync_says_is_kept_in_its_folder(command: Sync) -> None:
+    said = command().output.splitlines()
+    log = (newest_store(Path("work/sync")) / "run.log").read_text().splitlines()
+    assert [line.split(" INFO ")[1] for line in log] == said
+    assert "18 photos in 4 versions, 3 shards" in said[0]
+
+
+def test_a_list_without_training_photos_is_refused_before_anything_is_written(walkers: Path) -> None:
+    rows = [f"{path.relative_to(walkers)},a,door,query" for path in photos_of(walkers)[:2]]
+    rows += [f"{path.relative_to(walkers)},a,hall,gallery" for path in photos_of(walkers)[2:4]]
+    (walkers / "photos.csv").write_text("\n".join(["path,person,camera,split", *rows]))
+    result = CliRunner().invoke(main, ["sync", "--dataset", "csv", "--data-root", str(walkers / "photos.csv")])
+    assert (result.exit_code, "no training photos" in result.output) == (2, True), result.output
+    assert not Path("work/sync").exists()

@@ -17,17 +17,16 @@ from click.testing import CliRunner
 
 from data.shards import SyncStore, newest_store
 from pipeline.__main__ import main
-from pipeline.sync import run as sync
 
 REPOSITORY = Path(__file__).parents[3]
 # The real command line, in shards of 2 photos.
-PROGRAM = "from pipeline.sync import run; run.SHARD = 2; from pipeline.__main__ import main; main()"
+PROGRAM = "from pipeline.sync import plan; plan.SHARD = 2; from pipeline.__main__ import main; main()"
 
 
 @pytest.fixture
 def options(walkers: Path, random_weights: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Sync of the miniature walkers below the current folder, in nine shards."""
-    monkeypatch.setattr(sync, "SHARD", 2)
+    monkeypatch.setattr("pipeline.sync.plan.SHARD", 2)
     return ["sync", "--dataset", "walkers", "--weights", str(random_weights), "--device", "cpu"]
 
 

@@ -1,0 +1,133 @@
+"""The pool: shards made by processes of this machine, or by the workers of a Dask cluster."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+
+import joblib
+from joblib.externals.loky.process_executor import BrokenProcessPool
+
+from data.runtime.allocator import keep_freed_memory
+from data.runtime.errors import InputError, RunError
+from data.runtime.logs import get_logger
+from data.runtime.progress import progress
+from data.shards import ShardStatus
+from pipeline.sync.worker import Made, Task, make_shard
+
+_log = get_logger(__name__)
+
+# Errors that another attempt would meet again.
+_LASTING = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS)
+
+
+@dataclass(frozen=True)
+class Fault:
+    """Name of a shard that could not be made, and why."""
+
+    name: str
+    reason: str
+
+
+def make_shards(tasks: Sequence[Task], statuses: dict[str, ShardStatus], jobs: int, cluster: str | None) -> list[Fault]:
+    """Make shards, and show how far the work is.
+
+    Args:
+        tasks: the shards to be made.
+        statuses: here each shard is noted as soon as it is whole, so that an interrupt does not lose the count.
+        jobs: processes on this machine.
+        cluster: address of a Dask scheduler whose workers make them instead.
+
+    Returns:
+        The shards that failed.
+
+    Raises:
+        InputError: no scheduler answers.
+        RunError: a process died, a photo changed.
+    """
+    if not tasks:
+        return []
+    faults = []
+    total = sum(len(task.sources) for task in tasks)
+    parent = os.getpid() if cluster is None else None
+    began, done, busy, painting = time.monotonic(), 0, 0.0, 0.0
+    with _workers(min(jobs, len(tasks)), cluster) as pool, progress("redrawing", total) as redrawing:
+        try:
+            for outcome in pool(joblib.delayed(_attempt)(task, parent) for task in tasks):
+                if isinstance(outcome, Fault):
+                    faults.append(outcome)
+                    continue
+                statuses[outcome.status.name] = outcome.status
+                photos = outcome.status.photos + len(outcome.status.failures)
+                redrawing.advance(photos)
+                done, busy, painting = done + photos, busy + outcome.seconds, painting + outcome.painting
+        except BrokenProcessPool as error:
+            raise RunError(
+                f"a worker process died, perhaps for want of memory ({len(statuses)} shards are whole): "
+                "repeat the same command with fewer JOBS"
+            ) from error
+    if done:
+        rate = done / (time.monotonic() - began)
+        _log.info("%.1f photos a second; %.0f%% of the time went into painting", rate, 100 * painting / busy)
+    return faults
+
+
+def _attempt(task: Task, parent: int | None) -> Made | Fault:
+    """Make a shard; what the user must see to is raised, any other error becomes a fault.
+
+    `parent` is the process of this machine that leads the sync, None for a cluster's.
+    """
+    if parent not in (None, os.getpid()):
+        _end_with_parent()
+    keep_freed_memory()
+    try:
+        return make_shard(task)
+    except (InputError, RunError):
+        raise
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno in _LASTING:
+            raise
+        return Fault(task.path.name, f"{type(error).__name__}: {error}")
+
+
+@cache
+def _end_with_parent() -> None:
+    """See to it that this worker ends when the process that started it does, even by kill -9.
+
+    Otherwise it would go on with the shards it was given, beside the sync that takes the dead one's place.
+    """
+    parent = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(0.5)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+@contextlib.contextmanager
+def _workers(jobs: int, cluster: str | None) -> Iterator[joblib.Parallel]:
+    """Processes of this machine that share its cores, or the workers of a Dask cluster."""
+    options = {"return_as": "generator_unordered", "batch_size": 1}
+    if cluster is None:
+        threads = max(1, (os.cpu_count() or 1) // jobs)
+        with joblib.parallel_config("loky", n_jobs=jobs, inner_max_num_threads=threads):
+            yield joblib.Parallel(**options)
+        return
+    try:
+        from dask.distributed import Client
+    except ImportError:
+        raise InputError("CLUSTER needs Dask: pip install 'sync-person-cloud[cluster]'") from None
+    try:
+        client = Client(cluster, timeout=20)
+    except (OSError, ValueError) as error:
+        raise InputError(f"CLUSTER={cluster}: no Dask scheduler answers there ({error})") from error
+    with client, joblib.parallel_config("dask", n_jobs=-1):
+        yield joblib.Parallel(**options)
