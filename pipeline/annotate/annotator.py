@@ -71,7 +71,7 @@ class PairedAnnotator:
     def __call__(self, photos: Sequence[Photo]) -> list[Annotation | None]:
         """See `Annotator`."""
         return [
-            None if joints is None or parsing is None else _usable(Annotation(joints, parsing))
+            None if joints is None or parsing is None else usable(Annotation(joints, parsing))
             for joints, parsing in zip(self.pose(photos), self.parsing(photos), strict=True)
         ]
 
@@ -103,7 +103,7 @@ class StoredAnnotations:
             if isinstance(error.__cause__, FileNotFoundError):
                 return None
             raise
-        return _usable(annotation.resize(*image.shape[:2]))
+        return usable(annotation.resize(*image.shape[:2]))
 
 
 class KeptAnnotations:
@@ -126,7 +126,7 @@ class KeptAnnotations:
             height, width = photos[index][1].shape[:2]
             write_annotation(self.folder, names[index], annotation or _nobody(height, width))
         # Read back, since files round joints: a photo must look the same whether it was annotated now or earlier.
-        return [_usable(read_annotation(self.folder, name)) for name in names]
+        return [usable(read_annotation(self.folder, name)) for name in names]
 
     def _name(self, image: npt.NDArray[np.uint8]) -> Path:
         content = hashlib.sha256(f"{image.shape}".encode() + np.ascontiguousarray(image).tobytes()).hexdigest()
@@ -149,8 +149,8 @@ def digest_files(folder: Path, suffixes: Sequence[str]) -> str:
     return digest.hexdigest()
 
 
-def _usable(annotation: Annotation) -> Annotation | None:
-    """The annotation, or None if it shows no usable person: too few joints, or hardly any clothes."""
+def usable(annotation: Annotation) -> Annotation | None:
+    """Return the annotation, or None if it shows no usable person: too few joints, or hardly any clothes."""
     joints = len(Joint) - np.isnan(annotation.joints[:, 0]).sum()
     clothing: Any = np.isin(annotation.parsing, CLOTHING_REGIONS)
     return annotation if joints >= FEWEST_JOINTS and clothing.mean() >= LEAST_CLOTHING else None

@@ -1,0 +1,133 @@
+"""The annotator that is built in: joints and outline by BlazePose, regions by a small network of our own."""
+
+from __future__ import annotations
+
+import hashlib
+import pickle
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import safetensors.torch
+import torch
+from scipy import ndimage
+
+from data.annotation import Annotation, Region, pose_maps
+from data.runtime.errors import InputError
+from pipeline.annotate.annotator import Photo, usable
+from pipeline.annotate.blazepose import BlazePose, Sighting
+from pipeline.annotate.parser.frame import Frame
+from pipeline.annotate.parser.network import HEIGHT, WIDTH, ParsingNetwork
+
+WEIGHTS = Path(__file__).parent / "parser.safetensors"
+
+_SPECK = 0.02  # of the person: what hangs together and is smaller is no part of it
+_NOT_IN_FRAME = -1e4
+
+
+class Parser:
+    """Gives a person whom BlazePose found their regions; loaded when it is first asked, a pickle holds a name only.
+
+    Args:
+        weights: the network's file, as `save_parser` writes it.
+    """
+
+    def __init__(self, weights: Path = WEIGHTS) -> None:
+        self.weights = weights
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of the network's file."""
+        return hashlib.sha256(self.weights.read_bytes()).hexdigest()
+
+    def __call__(
+        self, photos: Sequence[npt.NDArray[np.uint8]], people: Sequence[Sighting]
+    ) -> list[npt.NDArray[np.uint8]]:
+        """Parse photos (H, W, 3), of any sizes, of the people seen in them: uint8 (H, W) each, labels 0 to 7."""
+        if not photos:
+            return []
+        frames = [Frame.around(person.mask) for person in people]
+        images, masks, joints = [], [], []
+        for photo, person, frame in zip(photos, people, frames, strict=True):
+            images.append(frame.see(photo, HEIGHT, WIDTH))
+            masks.append(frame.see(person.mask, HEIGHT, WIDTH))
+            joints.append(frame.joints(person.joints, HEIGHT, WIDTH))
+        with torch.inference_mode():
+            logits = self._network(
+                torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).float() / 255,
+                torch.from_numpy(np.stack(masks)).unsqueeze(1),
+                torch.from_numpy(pose_maps(np.stack(joints), HEIGHT, WIDTH)),
+            ).numpy()
+        return [_regions(seen, frame, photo) for seen, frame, photo in zip(logits, frames, photos, strict=True)]
+
+    @cached_property
+    def _network(self) -> ParsingNetwork:
+        return load_parser(self.weights)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"weights": self.weights}
+
+
+class BuiltInAnnotator:
+    """Pose and parsing without files and without a model hub: BlazePose, then the parser.
+
+    Of several people the one in the middle counts, by BlazePose's rule.
+    """
+
+    def __init__(self, pose: BlazePose | None = None, parser: Parser | None = None) -> None:
+        self.pose = pose or BlazePose()
+        self.parser = parser or Parser()
+
+    @property
+    def digest(self) -> str:
+        """Of both networks and all settings."""
+        return hashlib.sha256(f"built-in {self.pose.digest} {self.parser.digest}".encode()).hexdigest()
+
+    def __call__(self, photos: Sequence[Photo]) -> list[Annotation | None]:
+        """Annotate photos; None where nobody stands in the middle, or hardly any clothes are to be seen."""
+        seen = [self.pose.see(pixels) for _, pixels in photos]
+        found = [(pixels, person) for (_, pixels), person in zip(photos, seen, strict=True) if person is not None]
+        parsings = iter(self.parser([pixels for pixels, _ in found], [person for _, person in found]))
+        return [None if person is None else usable(Annotation(person.joints, next(parsings))) for person in seen]
+
+
+def save_parser(network: ParsingNetwork, path: Path) -> None:
+    """Write a network as safetensors: weights in half precision, vectors in float32."""
+    state = {
+        name: (value.half() if value.dim() > 1 else value).detach().contiguous()
+        for name, value in network.state_dict().items()
+    }
+    path.write_bytes(safetensors.torch.save(state))
+
+
+def load_parser(path: Path) -> ParsingNetwork:
+    """Load what `save_parser` wrote, ready to parse; InputError for a file that is missing or of another network."""
+    try:
+        state = safetensors.torch.load(path.read_bytes())
+        network = ParsingNetwork()
+        network.load_state_dict({name: value.float() if value.dim() else value for name, value in state.items()})
+    except FileNotFoundError as error:
+        raise InputError(
+            f"{path}: no such file: give the weights of a parser, or make them by `make parser`"
+        ) from error
+    except (safetensors.SafetensorError, RuntimeError, pickle.UnpicklingError) as error:
+        raise InputError(f"{path}: not the weights of a parser: make them anew by `make parser`") from error
+    return network.eval()
+
+
+def _regions(logits: npt.NDArray[np.float32], frame: Frame, photo: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """Labels on the photo from logits (8, height, width) in the frame; specks are background."""
+    rows, columns = photo.shape[:2]
+    laid = [
+        frame.back(values, rows, columns, 0.0 if region == Region.BACKGROUND else _NOT_IN_FRAME)
+        for region, values in enumerate(logits)
+    ]
+    labels = np.argmax(laid, 0).astype(np.uint8)
+    pieces, _ = ndimage.label(labels > 0, np.ones((3, 3)))
+    sizes = np.bincount(pieces.ravel())
+    speck = sizes < _SPECK * sizes[1:].sum()
+    labels[speck[pieces]] = Region.BACKGROUND
+    return labels
