@@ -93,6 +93,10 @@ pise: setup ## fit a small generator: to rendered walkers, or to DATASET's own u
 	@$(PY) -m pipeline pise $(call option,--dataset,DATASET) $(call option,--data-root,DATA_ROOT) \
 		$(call option,--device,DEVICE) $(call option,--seed,SEED) $(call option,--jobs,JOBS) $(ARGS)
 
+.PHONY: parser
+parser: setup ## fit the built-in parser anew, to DATA_ROOT's people with exact regions
+	@$(PY) -m pipeline parser $(call option,--data-root,DATA_ROOT) $(call option,--jobs,JOBS) $(ARGS)
+
 # The generator's shards come last, since training takes those made or asked for last.
 .PHONY: worth
 worth: setup ## what redrawing is worth on walkers: baseline, generator, ideal redrawing; three seeds each

@@ -13,7 +13,7 @@ from data.runtime.allocator import keep_freed_memory
 from data.runtime.console import OneLineGroup
 from data.runtime.errors import InputError
 from data.runtime.options import PATH, Size, settings_option
-from data.runtime.places import GENERATORS, STORES, dataset_root
+from data.runtime.places import GENERATORS, PARSERS, STORES, dataset_root
 from pipeline.settings import AnnotationSettings, SyncSettings
 
 # Whatever imports torch is imported by the commands that need it: help is asked for more often than a sync.
@@ -143,6 +143,19 @@ def pise(
         annotator = make_annotator(annotations, dataset, benchmark.root, str(on))
         weights = fit.fit_photos(benchmark, annotator, settings, folder, on, vgg_weights)
     click.echo(f"weights: {weights} (look at {folder}/samples.png)")
+
+
+@main.command()
+@click.option("--data-root", type=PATH, required=True, help="folder of people with exact regions: pairs/, mannequins/")
+@click.option("--steps", type=click.IntRange(1), default=2400, show_default=True, help="of training")
+@click.option("--jobs", type=click.IntRange(1), default=os.cpu_count() or 1, help="that render; by default one a core")
+def parser(data_root: Path, steps: int, jobs: int) -> None:
+    """Fit the built-in parser anew; the same command again goes on where it was interrupted."""
+    from pipeline.annotate.parser.fitting import Examples, ParserSettings, Pictures, fit_parser
+
+    settings = ParserSettings(steps=steps)
+    weights = fit_parser(lambda: Examples(Pictures.gather(data_root, settings.held_out, jobs)), settings, PARSERS)
+    click.echo(f"weights: {weights} (they serve once they lie in place of the built-in ones)")
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ PAINTERS = ("pise", "recolour", "ideal")
 
 @dataclass(frozen=True)
 class AnnotationSettings:
-    """Where pose and parsing come from; by default what the data set has of its own, else pretrained models."""
+    """Where pose and parsing come from; by default what the data set has of its own, else what is built in."""
 
     parsing: Path | None = field(default=None, metadata=option("folder of parsing PNGs; say their --labels", PATH))
     labels: str | None = field(

@@ -9,6 +9,7 @@ DATASETS = WORK / "datasets"
 ANNOTATIONS = WORK / "annotations"
 STORES = WORK / "sync"
 GENERATORS = WORK / "pise"
+PARSERS = WORK / "parser"
 RUNS = WORK / "runs"
 
 

@@ -19,6 +19,7 @@ from pipeline.annotate.blazepose import BlazePose
 from pipeline.annotate.files import KeypointsCsv, OpenPoseFolder, ParsingFolder
 from pipeline.annotate.label_spaces import LABEL_SPACES
 from pipeline.annotate.models import PARSING_MODEL, POSE_MODEL, SegformerParsing, VitPose
+from pipeline.annotate.parser import BuiltInAnnotator, BuiltInParsing
 
 _log = get_logger(__name__)
 
@@ -37,8 +38,8 @@ def choose_annotator(
     """The annotator for a dataset.
 
     With no choice made, the annotations that the dataset has of its own serve. Else pose and parsing each come from the
-    files given, else from the model named; without either, the pose comes from BlazePose, which is built in, and the
-    parsing from a model of the Hugging Face hub. What is on the network never changes the choice.
+    files given, else from the model named, else from what is built in: BlazePose, and a small parser that sees its
+    outline and joints. What is on the network never changes the choice.
 
     Args:
         root: the dataset's folder.
@@ -59,19 +60,27 @@ def choose_annotator(
         return StoredAnnotations(root)
     if parsing and labels is None:
         raise InputError(f"{parsing}: say which labels its PNGs have: {', '.join(LABEL_SPACES)}")
+    if labels and not (parsing or parsing_model):
+        raise InputError(f"labels {labels}: they say what --parsing or --parsing-model gives: give one of these")
+    if not (keypoints or pose_model):
+        _log.info("pose: BlazePose, which is built in; a larger model: --pose-model %s", POSE_MODEL)
+    if not (parsing or parsing_model):
+        _log.info("parsing: a small network, which is built in; a larger model: --parsing-model %s", PARSING_MODEL)
+    if not any((parsing, keypoints, parsing_model, pose_model)):
+        return KeptAnnotations(BuiltInAnnotator(), kept)
     pose_source: PoseSource
     if keypoints is None:
         pose_source = VitPose(pose_model, device=device) if pose_model else BlazePose()
-        if not pose_model:
-            _log.info("pose: BlazePose, which is built in; a larger model: --pose-model %s", POSE_MODEL)
     elif keypoints.is_dir():
         pose_source = OpenPoseFolder(keypoints, root)
     else:
         pose_source = KeypointsCsv(keypoints, root)
     parsing_source: ParsingSource
-    if parsing is None:
-        parsing_source = SegformerParsing(parsing_model or PARSING_MODEL, labels or "atr", device)
-    else:
+    if parsing:
         parsing_source = ParsingFolder(parsing, root, labels or "")
+    elif parsing_model:
+        parsing_source = SegformerParsing(parsing_model, labels or "atr", device)
+    else:
+        parsing_source = BuiltInParsing()
     annotator = PairedAnnotator(pose_source, parsing_source)
     return annotator if parsing and keypoints else KeptAnnotations(annotator, kept)

@@ -1,5 +1,5 @@
 """The parser: a small network that ships with the project, and the annotator made of BlazePose and it."""
 
-from pipeline.annotate.parser.parser import BuiltInAnnotator, Parser, load_parser, save_parser
+from pipeline.annotate.parser.parser import BuiltInAnnotator, BuiltInParsing, Parser, load_parser, save_parser
 
-__all__ = ["BuiltInAnnotator", "Parser", "load_parser", "save_parser"]
+__all__ = ["BuiltInAnnotator", "BuiltInParsing", "Parser", "load_parser", "save_parser"]

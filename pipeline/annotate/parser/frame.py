@@ -57,7 +57,8 @@ class Frame:
         after = np.ceil(np.maximum(box[2:] - (columns, rows), 0)).astype(int)
         around = ((before[1], after[1]), (before[0], after[0]))
         padded = np.pad(pixels, around) if pixels.ndim == 2 else np.pad(pixels, (*around, (0, 0)), mode="edge")
-        place = tuple(float(edge) for edge in box + np.tile(before, 2))
+        left, top, right, bottom = (box + np.tile(before, 2)).tolist()
+        place = (left, top, right, bottom)
         seen = Image.fromarray(padded).resize((width, height), Image.Resampling.BILINEAR, box=place)
         return np.asarray(seen)
 

@@ -7,7 +7,6 @@ import pickle
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +20,7 @@ from pipeline.annotate.annotator import Photo, usable
 from pipeline.annotate.blazepose import BlazePose, Sighting
 from pipeline.annotate.parser.frame import Frame
 from pipeline.annotate.parser.network import HEIGHT, WIDTH, ParsingNetwork
+from pipeline.loaded import PROCESS
 
 WEIGHTS = Path(__file__).parent / "parser.safetensors"
 
@@ -29,7 +29,7 @@ _NOT_IN_FRAME = -1e4
 
 
 class Parser:
-    """Gives a person whom BlazePose found their regions; loaded when it is first asked, a pickle holds a name only.
+    """Gives a person whom BlazePose found their regions; loaded when it is first asked.
 
     Args:
         weights: the network's file, as `save_parser` writes it.
@@ -63,12 +63,32 @@ class Parser:
             ).numpy()
         return [_regions(seen, frame, photo) for seen, frame, photo in zip(logits, frames, photos, strict=True)]
 
-    @cached_property
-    def _network(self) -> ParsingNetwork:
-        return load_parser(self.weights)
+    def all(self, photos: Sequence[Photo], seen: Sequence[Sighting | None]) -> list[npt.NDArray[np.uint8] | None]:
+        """Parse the photos in which somebody was seen; None for the others."""
+        found = [(pixels, person) for (_, pixels), person in zip(photos, seen, strict=True) if person is not None]
+        parsings = iter(self([pixels for pixels, _ in found], [person for _, person in found]))
+        return [None if person is None else next(parsings) for person in seen]
 
-    def __getstate__(self) -> dict[str, Any]:
-        return {"weights": self.weights}
+    @property
+    def _network(self) -> ParsingNetwork:
+        return PROCESS.get("built-in parser", self.weights, lambda: load_parser(self.weights))
+
+
+class BuiltInParsing:
+    """The parser as a `ParsingSource`, for photos whose joints come from elsewhere: BlazePose finds it the outline."""
+
+    def __init__(self, pose: BlazePose | None = None, parser: Parser | None = None) -> None:
+        self.pose = pose or BlazePose()
+        self.parser = parser or Parser()
+
+    @property
+    def digest(self) -> str:
+        """Of both networks and all settings."""
+        return hashlib.sha256(f"built-in parsing {self.pose.digest} {self.parser.digest}".encode()).hexdigest()
+
+    def __call__(self, photos: Sequence[Photo]) -> list[npt.NDArray[np.uint8] | None]:
+        """Parse photos; None where nobody stands in the middle."""
+        return self.parser.all(photos, [self.pose.see(pixels) for _, pixels in photos])
 
 
 class BuiltInAnnotator:
@@ -89,9 +109,10 @@ class BuiltInAnnotator:
     def __call__(self, photos: Sequence[Photo]) -> list[Annotation | None]:
         """Annotate photos; None where nobody stands in the middle, or hardly any clothes are to be seen."""
         seen = [self.pose.see(pixels) for _, pixels in photos]
-        found = [(pixels, person) for (_, pixels), person in zip(photos, seen, strict=True) if person is not None]
-        parsings = iter(self.parser([pixels for pixels, _ in found], [person for _, person in found]))
-        return [None if person is None else usable(Annotation(person.joints, next(parsings))) for person in seen]
+        return [
+            None if person is None or parsing is None else usable(Annotation(person.joints, parsing))
+            for person, parsing in zip(seen, self.parser.all(photos, seen), strict=True)
+        ]
 
 
 def save_parser(network: ParsingNetwork, path: Path) -> None:

@@ -21,6 +21,7 @@ from pipeline.annotate.blazepose import BlazePose
 from pipeline.annotate.choose import choose_annotator
 from pipeline.annotate.label_spaces import LABEL_SPACES
 from pipeline.annotate.models import SegformerParsing, VitPose
+from pipeline.annotate.parser import BuiltInAnnotator, BuiltInParsing
 from pipeline.loaded import PROCESS
 
 transformers = pytest.importorskip("transformers")
@@ -194,7 +195,16 @@ def test_choice_of_an_annotator(parser: str, poser: str, tmp_path: Path) -> None
     assert isinstance(built_in.annotator, PairedAnnotator)
     assert isinstance(built_in.annotator.pose, BlazePose)
     assert isinstance(choose_annotator(tmp_path, kept), StoredAnnotations)
+    plain = choose_annotator(tmp_path / "plain", kept)
+    assert isinstance(plain, KeptAnnotations)
+    assert isinstance(plain.annotator, BuiltInAnnotator)
+    named = choose_annotator(tmp_path, kept, pose_model=poser)
+    assert isinstance(named, KeptAnnotations)
+    assert isinstance(named.annotator, PairedAnnotator)
+    assert isinstance(named.annotator.parsing, BuiltInParsing)
 
+    with pytest.raises(InputError, match="give one of these"):
+        choose_annotator(tmp_path / "plain", kept, labels="lip")
     with pytest.raises(InputError, match="say which labels"):
         choose_annotator(tmp_path, kept, parsing=maps, pose_model=poser)
     with pytest.raises(InputError, match="either of them"):

@@ -95,7 +95,7 @@ def test_a_view_sees_joints_where_it_sees_their_pixels() -> None:
         marked[row, y - 4 : y + 5, x - 4 : x + 5] = 7
     view = View.draw(some.parsings, np.random.default_rng(5), cut=0)
     seen = view.labels(marked, HEIGHT, WIDTH).numpy()
-    joints = view.joints(some.joints, 256, 128, HEIGHT, WIDTH)[:, Joint.NECK]
+    joints = view.joints(some.joints, (256, 128), (HEIGHT, WIDTH))[:, Joint.NECK]
     for row in range(6):
         y, x = np.nonzero(seen[row])
         np.testing.assert_allclose(joints[row], (x.mean() + 0.5, y.mean() + 0.5), atol=1.5)

@@ -56,7 +56,7 @@ def backgrounds(images: torch.Tensor, photos: Sequence[torch.Tensor], rng: np.ra
         if kind < 0.35:
             made[row] = images[row]
         elif kind < 0.5:
-            made[row] = _part(photos[rng.integers(len(photos))], rng)
+            made[row] = _part(photos[int(rng.integers(len(photos)))], rng)
     return made
 
 
@@ -76,11 +76,11 @@ def hide(
         if rng.random() < 0.15:
             top, left = rng.integers(20, HEIGHT), rng.integers(-20, WIDTH - 5)
             tall, wide = rng.integers(10, 70), rng.integers(8, 40)
-            part = (slice(top, top + tall), slice(max(left, 0), max(left + wide, 0)))
+            rows, columns = slice(top, top + tall), slice(max(left, 0), max(left + wide, 0))
             plain = torch.from_numpy(rng.uniform(0, 1, (3, 1, 1)).astype(np.float32))
-            images[(row, slice(None), *part)] = behind[(row, slice(None), *part)] if rng.random() < 0.5 else plain
-            labels[(row, *part)] = Region.BACKGROUND
-            person[(row, *part)] = False
+            images[row, :, rows, columns] = behind[row, :, rows, columns] if rng.random() < 0.5 else plain
+            labels[row, rows, columns] = Region.BACKGROUND
+            person[row, rows, columns] = False
 
 
 def _coat(image: torch.Tensor, labels: torch.Tensor, joints: Joints, rng: np.random.Generator) -> Picture:
@@ -127,11 +127,11 @@ def _bag(image: torch.Tensor, labels: torch.Tensor, joints: Joints, rng: np.rand
     tall, wide = int(rng.integers(8, 26)), int(rng.integers(5, 16))
     top = max(0, int(hip[1] - rng.integers(0, 24)))
     left = max(0, int(hip[0] - wide / 2 + rng.normal(0, 5)))
-    part = (slice(top, top + tall), slice(left, left + wide))
+    rows, columns = slice(top, top + tall), slice(left, left + wide)
     image, labels = image.clone(), labels.clone()
-    patch = image[(slice(None), *part)]
-    image[(slice(None), *part)] = (garment_colour(rng).view(3, 1, 1) + 0.15 * (patch - 0.5)).clamp(0, 1)
-    labels[part] = BAG
+    relief = 0.15 * (image[:, rows, columns] - 0.5)
+    image[:, rows, columns] = (garment_colour(rng).view(3, 1, 1) + relief).clamp(0, 1)
+    labels[rows, columns] = BAG
     return image, labels
 
 

@@ -57,6 +57,10 @@ class ParserSettings:
     seed: int = 7
 
 
+Parts = dict[str, torch.nn.Module | torch.optim.Optimizer]
+"""What a checkpoint keeps, by name."""
+
+
 @dataclass(frozen=True)
 class ParserBatch:
     """What the network sees, and what it shall say: `labels` int64 (B, 128, 64); the rest as its `forward` says."""
@@ -84,7 +88,7 @@ class Examples:
         images, parsings = self.pictures.images[chosen], self.pictures.parsings[chosen]
         view = View.draw(parsings, rng)
         image, labels = view.images(images, HEIGHT, WIDTH), view.labels(parsings, HEIGHT, WIDTH)
-        joints = view.joints(self.pictures.joints[chosen], *parsings.shape[1:], HEIGHT, WIDTH)
+        joints = view.joints(self.pictures.joints[chosen], parsings.shape[1:], (HEIGHT, WIDTH))
         cover = blur((labels > 0).float().unsqueeze(1))
         behind = alter.backgrounds(image, self.photographs, rng)
         image = image * cover + behind * (1 - cover)
@@ -120,7 +124,7 @@ def fit_parser(make_examples: Callable[[], Examples], settings: ParserSettings, 
     network = ParsingNetwork().to(memory_format=torch.channels_last)
     average = copy.deepcopy(network)
     optimiser = torch.optim.AdamW(network.parameters(), settings.learning_rate, weight_decay=settings.weight_decay)
-    parts = {"network": network, "average": average, "optimiser": optimiser}
+    parts: Parts = {"network": network, "average": average, "optimiser": optimiser}
     first = _restore(folder / CHECKPOINT, parts, settings)
     examples = make_examples()
     losses: list[float] = []
@@ -180,7 +184,7 @@ def _follow(average: ParsingNetwork, network: ParsingNetwork, decay: float) -> N
             mean.copy_(value)
 
 
-def _restore(file: Path, parts: dict[str, torch.nn.Module | torch.optim.Optimizer], settings: ParserSettings) -> int:
+def _restore(file: Path, parts: Parts, settings: ParserSettings) -> int:
     if not file.exists():
         return 0
     try:

@@ -65,15 +65,21 @@ class View:
         return functional.grid_sample(labels, grid, "nearest", "zeros", align_corners=False)[:, 0].round().long()
 
     def joints(
-        self, joints: npt.NDArray[np.float32], rows: int, columns: int, height: int, width: int
+        self, joints: npt.NDArray[np.float32], size: tuple[int, ...], seen: tuple[int, int]
     ) -> npt.NDArray[np.float32]:
-        """See joints (B, 18, 2) of pictures of rows x columns; NaN outside, and a flip makes left hands right ones."""
-        theta = self._theta(rows, columns)
-        within = 2 * joints / np.array([columns, rows], np.float32) - 1 - theta[:, None, :, 2]
-        seen = np.einsum("bij,bkj->bki", np.linalg.inv(theta[:, :, :2]), within)
-        placed = (seen + 1) * np.array([width, height]) / 2
+        """See joints so; NaN outside, and a flip makes left hands right ones.
+
+        Args:
+            joints: (B, 18, 2), in pixels of the pictures.
+            size: height and width of the pictures.
+            seen: height and width that the view is seen in.
+        """
+        theta = self._theta(*size)
+        within = 2 * joints / np.array(size[::-1], np.float32) - 1 - theta[:, None, :, 2]
+        there = np.einsum("bij,bkj->bki", np.linalg.inv(theta[:, :, :2]), within)
+        placed = (there + 1) * np.array(seen[::-1]) / 2
         placed = np.where(self.flipped[:, None, None], placed[:, _MIRRORED], placed).astype(np.float32)
-        placed[~((placed >= 0) & (placed <= (width, height))).all(2)] = np.nan
+        placed[~((placed >= 0) & (placed <= np.array(seen[::-1]))).all(2)] = np.nan
         return placed
 
     def _grid(self, size: tuple[int, ...], height: int, width: int) -> torch.Tensor:
@@ -92,7 +98,8 @@ class View:
 
 def boxes(parsings: npt.NDArray[np.uint8]) -> Numbers:
     """Top, left, bottom, right (B, 4) of the person in each parsing (B, H, W)."""
-    rows, columns = (parsings > 0).any(2), (parsings > 0).any(1)
+    person = parsings > 0
+    rows, columns = np.asarray(person.any(2)), np.asarray(person.any(1))
     return np.stack(
         [
             rows.argmax(1),
