@@ -22,7 +22,9 @@ Mask = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float32]
 
 
-def keep_person(photos: Pixels, painted: Pixels, clothing: Mask, parsings: Pixels, worn: Mask) -> Pixels:
+def keep_person(
+    photos: Pixels, painted: Pixels, clothing: Mask, parsings: Pixels, worn: Mask, lit: bool = False
+) -> Pixels:
     """Lay the clothes of paintings on their photos, with a soft edge and in the photo's light.
 
     The clothes of the photo are first taken off with a rim of 2 pixels (3 at a height of 256), which anti-aliasing,
@@ -37,6 +39,7 @@ def keep_person(photos: Pixels, painted: Pixels, clothing: Mask, parsings: Pixel
         clothing: bool (B, S, H, W), where the painting is to be seen: where photo or version have clothes.
         parsings: uint8 (B, H, W), the photos' regions.
         worn: bool (B, H, W), where the photo shows clothes that are exchanged.
+        lit: whether the paintings are in the photos' light, as those that show nothing but the clothes must be.
 
     Returns:
         uint8 (B, S, H, W, 3).
@@ -47,8 +50,8 @@ def keep_person(photos: Pixels, painted: Pixels, clothing: Mask, parsings: Pixel
         bare, hole = take_off(photo, parsing, old)
         for version, (painting, new) in enumerate(zip(painted[row], clothing[row], strict=True)):
             share = ndimage.gaussian_filter(new.astype(np.float32), sigma, truncate=2)[..., None]
-            lit = painting * light(photo, painting, ~(hole | new))
-            mixed[row, version] = np.rint(share * lit + (1 - share) * bare).clip(0, 255)
+            brightness = 1.0 if lit else light(photo, painting, ~(hole | new))
+            mixed[row, version] = np.rint(share * brightness * painting + (1 - share) * bare).clip(0, 255)
     return mixed
 
 
@@ -73,12 +76,12 @@ def take_off(photo: Pixels, parsing: Pixels, worn: Mask) -> tuple[Floats, Mask]:
     if not clothed.all():
         nearest = ndimage.distance_transform_edt(clothed, return_distances=False, return_indices=True)
         beside = parsing[tuple(nearest)]
-    bare[hole] = _spread(bare, ~hole)[hole]
+    bare[hole] = spread(bare, ~hole)[hole]
     for region in np.unique(beside[hole]):
         known = ~hole & (parsing == region)
         if known.any():
             wanted = hole & (beside == region)
-            bare[wanted] = _spread(bare, known)[wanted]
+            bare[wanted] = spread(bare, known)[wanted]
     return bare, hole
 
 
@@ -92,7 +95,7 @@ def light(photo: Pixels, painting: Pixels, kept: Mask) -> float:
     return float(np.clip((1 + photo[kept].mean()) / (1 + painting[kept].mean()), _DARKEST, _BRIGHTEST))
 
 
-def _spread(pixels: Floats, known: Mask) -> Floats:
+def spread(pixels: Floats, known: Mask) -> Floats:
     """Pixels (H, W, 3) where they are `known`, drawn on smoothly everywhere else.
 
     By a pyramid (Gortler et al., The lumigraph, 1996: pull and push): what is unknown is taken from the means of ever
@@ -105,7 +108,7 @@ def _spread(pixels: Floats, known: Mask) -> Floats:
     weight = np.pad(known.astype(np.float32), odd)[..., None]
     sums = _squares(np.pad(pixels, (*odd, (0, 0))) * weight)
     counts = _squares(weight)
-    coarse = _spread(sums / counts.clip(min=1), counts[..., 0] > 0)
+    coarse = spread(sums / counts.clip(min=1), counts[..., 0] > 0)
     fine = ndimage.uniform_filter(coarse.repeat(2, 0).repeat(2, 1), (3, 3, 1), mode="nearest")[:height, :width]
     return np.where(known[..., None], pixels, fine)
 

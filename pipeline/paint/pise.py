@@ -18,12 +18,12 @@ from data.photo import name_below
 from data.runtime.errors import InputError
 from pipeline.annotate.annotator import Annotator, Photo
 from pipeline.dress import Dresser
-from pipeline.framing import Box, Canvas, crop, crop_labels, resize
+from pipeline.framing import PERSON, Box, Canvas, crop, crop_labels, exposure, resize
 from pipeline.loaded import PROCESS
 from pipeline.outfits import templates
 from pipeline.outfits.choice import TemplateChoice, choose
 from pipeline.outfits.shape import Shape, reshape_each
-from pipeline.paint.composite import keep_person
+from pipeline.paint.composite import keep_person, spread
 from pipeline.paint.painter import Redrawn
 from pipeline.pise import TEXTURE_TRANSFER, Generator, Style, load_generator
 from pipeline.settings import CUTS
@@ -46,8 +46,9 @@ class Sitter:
 
     `image` (height, width, 3) and `annotation` are as the canvas shows them, `box` is the photo's place there.
     `targets`: uint8 (S, height, width), the parsings to paint into, None for the person's own. `clothing`: bool
-    (S, H, W), where the photo or the version has clothes, and `parsing`: uint8 (H, W), the photo's regions, are in the
-    store's size.
+    (S, H, W), where the photo or the version has clothes, `shown`: bool (S, H, W), where the painting may be seen if
+    the person is kept, and `parsing`: uint8 (H, W), the photo's regions, are in the store's size. `exposure`: how much
+    brighter the canvas shows the photo.
     """
 
     image: npt.NDArray[np.uint8]
@@ -55,7 +56,9 @@ class Sitter:
     box: Box
     targets: npt.NDArray[np.uint8] | None
     clothing: npt.NDArray[np.bool_]
+    shown: npt.NDArray[np.bool_]
     parsing: npt.NDArray[np.uint8]
+    exposure: float
 
 
 @dataclass(frozen=True)
@@ -83,7 +86,8 @@ class PisePainter:
         canvas: what the generator paints on; None for the one its weights were made for: what its checkpoint says, or
             256x256 with edge padding for the published width of 64, or the store's size.
         regions: labels of the regions to exchange.
-        keep: keep face, hair, skin and background as the photo's own pixels.
+        keep: keep face, hair, skin and background as the photo's own pixels; with a generator of people cut out of
+            their photos they always are.
         precision: "float32" or "bfloat16".
         device: where the generator runs.
         cut: whose shape the clothes have, the "photo"'s own or the "template"'s; None for what the weights are for.
@@ -113,8 +117,8 @@ class PisePainter:
             raise InputError(f"{choice.count} templates are too few for S={versions}: take a larger bank")
         self.weights, self.root, self.annotator, self.choice = weights, root, annotator, choice
         self.versions, self.size, self.regions = versions, size, tuple(regions)
-        self.keep, self.precision, self.device = keep, precision, device
-        self._canvas, self._cut = canvas, cut
+        self.precision, self.device = precision, device
+        self._keep, self._canvas, self._cut = keep, canvas, cut
         self.folder: Path | None = None
 
     @property
@@ -130,7 +134,13 @@ class PisePainter:
     @functools.cached_property
     def canvas(self) -> Canvas:
         """What the generator paints on. Raises InputError for a size that it cannot paint."""
-        return self._canvas or _own_canvas(self.generator, self.size)
+        canvas = self._canvas or _own_canvas(self.generator, self.size)
+        return Canvas(canvas.height, canvas.width, PERSON) if self.generator.backdrop else canvas
+
+    @functools.cached_property
+    def keep(self) -> bool:
+        """Whether all but the clothes stays the photo's own pixels."""
+        return self._keep or self.generator.backdrop
 
     @functools.cached_property
     def cut(self) -> str:
@@ -191,7 +201,10 @@ class PisePainter:
             originals = np.stack([resize(image, self.size) for _, image in sketch.photos])
             parsings = np.zeros(originals.shape[:3], np.uint8)
             parsings[rows] = [sketch.sitters[row].parsing for row in rows]
-            images = keep_person(originals, images, clothing, parsings, np.isin(parsings, self.regions))
+            shown = np.zeros_like(clothing)
+            shown[rows] = [sketch.sitters[row].shown for row in rows]
+            worn = np.isin(parsings, self.regions)
+            images = keep_person(originals, images, shown, parsings, worn, lit=self.generator.backdrop)
         found = np.isin(np.arange(count), rows)
         return Redrawn(images, found, sketch.dealt, np.asarray(clothing.any(1)))
 
@@ -205,12 +218,15 @@ class PisePainter:
         placed, annotated, box = self.canvas.fit(image, annotation)
         parsing = annotation.resize(*self.size).parsing
         clothing = np.isin(parsing, self.regions)[None].repeat(self.versions, 0)
+        light = exposure(image) if self.generator.backdrop else 1.0
         if self.cut == "photo":
-            return Sitter(placed, annotated, box, None, clothing, parsing)
+            return Sitter(placed, annotated, box, None, clothing, clothing, parsing, light)
         shapes = _shapes(self._prepared, self.regions)
         targets = reshape_each(annotated, [shapes[index] for index in dealt])
-        clothing |= np.isin(crop_labels(targets, box, self.size), self.regions)
-        return Sitter(placed, annotated, box, targets, clothing, parsing)
+        stored = crop_labels(targets, box, self.size)
+        clothing |= np.isin(stored, self.regions)
+        shown = clothing & (stored != Region.BACKGROUND) if self.generator.backdrop else clothing
+        return Sitter(placed, annotated, box, targets, clothing, shown, parsing, light)
 
     @torch.inference_mode()
     def _paint(self, sitters: Sequence[Sitter], dealt: npt.NDArray[np.int32]) -> npt.NDArray[np.uint8]:
@@ -229,8 +245,12 @@ class PisePainter:
             Style(codes[worn], present[worn]),
             to_regions(np.stack(targets), device) if targets else None,
         )
-        pairs = zip(painted, sitters, strict=True)
-        return to_pixels(torch.stack([crop(versions, sitter.box, self.size) for versions, sitter in pairs]))
+        pairs = list(zip(painted, sitters, strict=True))
+        if self.generator.backdrop:
+            pairs = [(_without_backdrop(versions, sitter), sitter) for versions, sitter in pairs]
+        cropped = torch.stack([crop(versions, sitter.box, self.size) for versions, sitter in pairs])
+        exposures = torch.tensor([sitter.exposure for sitter in sitters], device=device).view(-1, 1, 1, 1, 1)
+        return to_pixels((cropped + 1) / exposures - 1)
 
     @property
     def _prepared(self) -> Path:
@@ -238,6 +258,14 @@ class PisePainter:
         if self.folder is None:
             raise RuntimeError("prepare() comes first")
         return self.folder
+
+
+def _without_backdrop(painted: torch.Tensor, sitter: Sitter) -> torch.Tensor:
+    """Paintings (S, 3, H, W) in which the person's colours go on over what surrounds them."""
+    parsings = sitter.annotation.parsing[None].repeat(len(painted), 0) if sitter.targets is None else sitter.targets
+    pictures = painted.permute(0, 2, 3, 1).cpu().numpy()
+    people = [spread(one, parsing != Region.BACKGROUND) for one, parsing in zip(pictures, parsings, strict=True)]
+    return torch.from_numpy(np.stack(people)).permute(0, 3, 1, 2).to(painted.device)
 
 
 def _own_canvas(generator: Generator, size: tuple[int, int]) -> Canvas:

@@ -88,6 +88,8 @@ def save_generator(generator: Generator, path: str | os.PathLike[str]) -> None:
     if generator.size is not None:
         metadata["size"] = "{}x{}".format(*generator.size)
     metadata["recuts"] = str(generator.reshapes)
+    if generator.backdrop:
+        metadata["backdrop"] = "True"
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as unfinished:
@@ -129,6 +131,7 @@ def _empty_generator(path: Path, metadata: dict[str, str]) -> Generator:
     generator = _on_meta(int(channels), kind)
     generator.size = (int(size[1]), int(size[2])) if size else None
     generator.reshapes = metadata.get("recuts") == "True"
+    generator.backdrop = metadata.get("backdrop") == "True"
     return generator
 
 

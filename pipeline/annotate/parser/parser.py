@@ -18,8 +18,8 @@ from data.annotation import Annotation, Region, pose_maps
 from data.runtime.errors import InputError
 from pipeline.annotate.annotator import Photo, usable
 from pipeline.annotate.blazepose import BlazePose, Sighting
-from pipeline.annotate.parser.frame import Frame
 from pipeline.annotate.parser.network import HEIGHT, WIDTH, ParsingNetwork
+from pipeline.frame import Frame
 from pipeline.loaded import PROCESS
 
 WEIGHTS = Path(__file__).parent / "parser.safetensors"

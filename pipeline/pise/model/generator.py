@@ -25,8 +25,11 @@ class Generator(nn.Module):
     Args:
         channels: how many the network is built on, C; 64 in the published checkpoints.
         kind: "texture-transfer" (changes clothes) or "pose-transfer" (changes the pose).
-        size: (height, channels) of the pictures that it is fitted to; None where that is not recorded.
+        size: (height, width) of the pictures that it is fitted to; None where that is not recorded.
         reshapes: whether it is fitted to paint into a parsing whose clothes have another shape than the source's.
+        backdrop: whether it is fitted to people cut out of their photos (see `before_backdrop`): what it paints beside
+            them is nothing to look at. The norms of its layers take the mean brightness out of every picture; before a
+            backdrop that is always the same it can tell black from white all the same.
     """
 
     def __init__(
@@ -35,6 +38,7 @@ class Generator(nn.Module):
         kind: str = TEXTURE_TRANSFER,
         size: tuple[int, int] | None = None,
         reshapes: bool = False,
+        backdrop: bool = False,
     ) -> None:
         super().__init__()
         if kind not in KINDS:
@@ -48,6 +52,12 @@ class Generator(nn.Module):
         self.region_norm = RegionNorm(channels)
         self.res = ResidualBlock(4 * channels)
         self.decoder = Decoder(channels)
+        self.backdrop = backdrop
+        self.style_encoder = StyleEncoder(width)
+        self.layout_encoder = LayoutEncoder(width)
+        self.region_norm = RegionNorm(width)
+        self.res = ResidualBlock(4 * width)
+        self.decoder = Decoder(width)
         if kind == POSE_TRANSFER:
             self.parsing_network = ParsingNetwork(channels // 2)
             self.correspondence = Correspondence(channels)
@@ -55,7 +65,7 @@ class Generator(nn.Module):
 
     def style(self, image: torch.Tensor, parsing: torch.Tensor) -> Style:
         """Find the style of pictures (B, 3, H, W): codes (B, 9, 4C), and which regions are present, (B, 8)."""
-        return self.style_encoder(image, parsing)
+        return self.style_encoder(before_backdrop(image, parsing) if self.backdrop else image, parsing)
 
     def layout(
         self, image: torch.Tensor, pose: torch.Tensor, parsing: torch.Tensor, target_parsing: torch.Tensor
@@ -71,6 +81,8 @@ class Generator(nn.Module):
         Returns:
             The layout (B, 4C, H/4, W/4).
         """
+        if self.backdrop:
+            image = before_backdrop(image, parsing)
         return self.layout_encoder(torch.cat([parsing, target_parsing, pose, image], 1))
 
     def paint(
@@ -131,3 +143,14 @@ class Generator(nn.Module):
         target_parsing = self.parsing_network(parsing, pose, target_pose)
         layout = self.layout(image, target_pose, parsing, target_parsing)
         return self.paint(layout, target_parsing, *self.style(image, parsing), image=image)
+
+
+def before_backdrop(image: torch.Tensor, parsing: torch.Tensor) -> torch.Tensor:
+    """Put people before a ramp from black on the left to white on the right.
+
+    Args:
+        image: (B, 3, H, W) in [-1, 1].
+        parsing: (B, 8, H, W), one-hot; the background is replaced.
+    """
+    ramp = torch.linspace(-1, 1, image.shape[-1], dtype=image.dtype, device=image.device)
+    return torch.where(parsing[:, :1] > 0, ramp, image)

@@ -22,8 +22,8 @@ from pipeline.annotate.parser.fitting import ParserSettings, fit_parser
 from pipeline.annotate.parser.fitting.fit import Examples, ParserBatch, overlaps, parsing_loss
 from pipeline.annotate.parser.fitting.pictures import Pictures
 from pipeline.annotate.parser.fitting.view import View, boxes
-from pipeline.annotate.parser.frame import Frame
 from pipeline.annotate.parser.network import HEIGHT, WIDTH, ParsingNetwork
+from pipeline.frame import Frame
 
 
 def walker(seed: int, height: int = 256) -> tuple[npt.NDArray[np.uint8], Annotation]:

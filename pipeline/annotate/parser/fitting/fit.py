@@ -48,7 +48,7 @@ _WARM_UP = 200  # steps
 class ParserSettings:
     """How the parser is fitted. `held_out`: people of `pairs` that are left to the generator's measurement."""
 
-    steps: int = 2400
+    steps: int = 3000
     batch: int = 16
     learning_rate: float = 2e-3
     weight_decay: float = 1e-3
@@ -148,8 +148,17 @@ def fit_parser(make_examples: Callable[[], Examples], settings: ParserSettings, 
             with replacing(folder / CHECKPOINT) as temporary:
                 torch.save({**state, "settings": asdict(settings), "step": step + 1}, temporary)
     with replacing(folder / WEIGHTS) as temporary:
-        save_parser(average, temporary)
+        save_parser(calibrated(average), temporary)
     return folder / WEIGHTS
+
+
+def calibrated(network: ParsingNetwork) -> ParsingNetwork:
+    """A copy that takes back by how much the weighted loss made rare regions too likely (Menon et al., 2021)."""
+    fair = copy.deepcopy(network)
+    heavy = torch.tensor([_HEAVY[region] for region in Region])
+    with torch.no_grad():
+        fair.out.get_parameter("bias").sub_(heavy.log())
+    return fair
 
 
 def parsing_loss(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from PIL import Image
 from scipy import ndimage
 
-# Of the person's height or twice their width; what the network is fitted with.
+# Of the person's height or twice their width; what the parser and the people's generator are fitted with.
 _ROOM = 1.1
 _SURE = 0.5
 _SMALLEST = 16.0  # pixels: the height of a frame around a few stray ones
