@@ -67,7 +67,7 @@ def take_off(photo: Pixels, parsing: Pixels, worn: Mask) -> tuple[Floats, Mask]:
         float32 (H, W, 3), and bool (H, W): where it differs from the photo.
     """
     rim = max(_RIM, round(_RIM_AT_256 * len(photo) / 256))
-    hole = ndimage.binary_dilation(worn, np.ones((3, 3)), rim)
+    hole = ndimage.binary_dilation(worn, iterations=rim)
     bare = photo.astype(np.float32)
     if not worn.any() or hole.all():
         return bare, hole & worn.any()

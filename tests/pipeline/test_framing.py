@@ -5,6 +5,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import ndimage
 
 from data.annotation import Annotation, Region
 from data.runtime.errors import InputError
@@ -90,7 +91,8 @@ def test_only_the_clothes_are_taken_from_the_painting() -> None:
     mixed = keep_person(photos, painted, clothing, parsings, worn)
     np.testing.assert_array_equal(mixed[:, :, far], np.broadcast_to(photos[:, None], painted.shape)[:, :, far])
     np.testing.assert_array_equal(mixed[:, :, 103:147, 23:47], painted[:, :, 103:147, 23:47])
-    bright = np.where(far, 0, 200).astype(np.uint8)[None, None, ..., None].repeat(2, 0).repeat(3, 1).repeat(3, 4)
+    near = ndimage.binary_dilation(worn[0], iterations=3)
+    bright = np.where(near, 200, 0).astype(np.uint8)[None, None, ..., None].repeat(2, 0).repeat(3, 1).repeat(3, 4)
     row = keep_person(np.zeros_like(photos), bright, clothing, parsings, worn)[0, 0, 125, :35, 0]
     assert (np.diff(row.astype(int)) >= 0).all()
     assert len(np.unique(row)) > 4

@@ -47,17 +47,12 @@ class Generator(nn.Module):
         self.kind = kind
         self.size = size
         self.reshapes = reshapes
+        self.backdrop = backdrop
         self.style_encoder = StyleEncoder(channels)
         self.layout_encoder = LayoutEncoder(channels)
         self.region_norm = RegionNorm(channels)
         self.res = ResidualBlock(4 * channels)
         self.decoder = Decoder(channels)
-        self.backdrop = backdrop
-        self.style_encoder = StyleEncoder(width)
-        self.layout_encoder = LayoutEncoder(width)
-        self.region_norm = RegionNorm(width)
-        self.res = ResidualBlock(4 * width)
-        self.decoder = Decoder(width)
         if kind == POSE_TRANSFER:
             self.parsing_network = ParsingNetwork(channels // 2)
             self.correspondence = Correspondence(channels)
