@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from data.annotation import CLOTHING_REGIONS, Annotation
+from data.annotation import CLOTHING_REGIONS, Annotation, Region
 from data.photo import name_below
 from data.runtime.errors import InputError
 from pipeline.annotate.annotator import Annotator, Photo
