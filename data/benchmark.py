@@ -68,7 +68,9 @@ class Benchmark:
     """A data set as read from `root`: training photos, test settings by name, and validation settings where it has any.
 
     Hyper-parameters are chosen on `validation`, never on `settings`. `published` holds how many people and photos the
-    authors count, for parts as `parts` names them; None stands for a count that no source gives.
+    authors count, for parts as `parts` names them; None stands for a count that no source gives. `list_file` is the
+    list that was chosen among those that a folder may hold, `list_sha256` the digest of its content; both are None
+    where there is no choice.
     """
 
     name: str
@@ -77,6 +79,13 @@ class Benchmark:
     settings: dict[str, Setting]
     validation: dict[str, Setting] = field(default_factory=dict)
     published: Mapping[str, tuple[int | None, int]] = field(default_factory=dict)
+    list_file: Path | None = None
+    list_sha256: str | None = None
+
+    @property
+    def place(self) -> Path:
+        """Where it was read: the list if one was chosen, else the folder; `data.open_benchmark` takes it."""
+        return self.list_file or self.root
 
     def parts(self) -> dict[str, Sequence[ImageRecord]]:
         """Return the records by part: "train", "<setting> query", "<setting> gallery", "validation <setting> ..."."""

@@ -114,9 +114,10 @@ def evaluate(
 
     run = runs.find_run(name) if name else runs.last_run()
     config, facts = run.config, run.facts
-    own = data_root or (Path(facts["root"]) if dataset in (None, facts["dataset"]) else None)
+    own = data_root or (run.place if dataset in (None, facts["dataset"]) else None)
     dataset = dataset or str(facts["dataset"])
     benchmark = open_benchmark(dataset, dataset_root(dataset, own))
+    _log.info(f"{benchmark.name} in {benchmark.place}")
     if save_draws:
         ranking.save_draws(save_draws, benchmark)
     place = _device(device)

@@ -20,7 +20,7 @@ from data.runtime.errors import InputError
 from data.runtime.files import SUFFIX, replacing, write_json
 from data.runtime.logs import get_logger
 from data.runtime.places import RUNS
-from data.shards import Manifest
+from data.shards import Manifest, read_manifest
 from trainer.config import RETIRED, Config, make_config
 
 PACKAGES = ("torch", "torchvision", "numpy", "scipy", "h5py", "timm")
@@ -50,6 +50,19 @@ class Run:
     def sync(self) -> Path:
         """Give the folder of shards it was started with."""
         return read_config(self.folder / "config.json")[1]
+
+    @property
+    def place(self) -> Path:
+        """Find its data set: where its shards were asked for last, else where it was; `data.open_benchmark` takes it.
+
+        A folder that was moved, or another list of the same training photos, is known as soon as a sync has seen it.
+        """
+        facts = self.facts
+        try:
+            manifest = read_manifest(self.sync)
+        except InputError:
+            return _place(facts)
+        return manifest.place if manifest.key == facts["key"] else _place(facts)
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -138,6 +151,8 @@ def start(folder: Path, config: Config, sync: Path, manifest: Manifest, device: 
             raise InputError(f"run {run.name} was started on the shards {run.sync}: give another run name, or those")
         for part in folder.glob(f".*{SUFFIX}"):
             part.unlink(missing_ok=True)
+        if run.facts | _origin(manifest) != run.facts:
+            run.note(**_origin(manifest))
         return run
     folder.mkdir(parents=True, exist_ok=True)
     run.note(
@@ -146,7 +161,7 @@ def start(folder: Path, config: Config, sync: Path, manifest: Manifest, device: 
         commit=_commit(),
         digest=config.digest,
         dataset=manifest.dataset,
-        root=manifest.root,
+        **_origin(manifest),
         key=manifest.key,
         device=_device_name(device),
         python=platform.python_version(),
@@ -229,6 +244,15 @@ def _read_json(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise InputError(f"{path}: holds no settings")
     return content
+
+
+def _origin(manifest: Manifest) -> dict[str, str | None]:
+    """What run.json says of the place that labels are read from."""
+    return {"root": manifest.root, "list": manifest.list_file, "list_sha256": manifest.list_sha256}
+
+
+def _place(facts: dict[str, Any]) -> Path:
+    return Path(facts.get("list") or facts["root"])
 
 
 def _now() -> str:

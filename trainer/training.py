@@ -117,7 +117,7 @@ def _judge(store: SyncStore, workers: int) -> Judge | None:
     """Find whoever knows what labels the data set has, if its folder is where it was."""
     manifest = store.manifest
     try:
-        benchmark = open_benchmark(manifest.dataset, manifest.root)
+        benchmark = open_benchmark(manifest.dataset, manifest.place)
     except InputError as error:
         _log.info(f"no labels to report cluster quality by: {error}")
         return None

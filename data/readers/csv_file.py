@@ -13,6 +13,7 @@ photo counts as of the same camera.
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 import os
 from collections.abc import Iterator
@@ -50,7 +51,8 @@ def read(root: Path) -> Benchmark:
     settings, validation = (
         _settings(file, splits[f"{prefix}query"], splits[f"{prefix}gallery"]) for prefix in ("", "validation-")
     )
-    return Benchmark("csv", file.parent, splits["train"], settings, validation)
+    digest = hashlib.sha256(file.read_bytes()).hexdigest()
+    return Benchmark("csv", file.parent, splits["train"], settings, validation, list_file=file, list_sha256=digest)
 
 
 def _find(root: Path) -> Path:

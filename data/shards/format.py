@@ -62,12 +62,14 @@ class Manifest:
     Attributes:
         key: digest of all that decides a pixel.
         dataset: name of the data set.
-        root: the data set's folder when the store was made.
+        root: the data set's folder, as the sync asked for last had it.
         versions: S, the redrawn versions of each photo.
         size: height and width of the pictures.
         shards: all of them, or those that are whole so far.
         finished: time of the last shard, ISO 8601 in UTC; None while shards are missing.
         recipe: all that decides a pixel besides the photos and the size, as the painter says it.
+        list_file: the data set's list, where one was chosen, as the sync asked for last had it.
+        list_sha256: SHA-256 of its content then.
     """
 
     key: str
@@ -78,6 +80,13 @@ class Manifest:
     shards: tuple[ShardStatus, ...]
     finished: str | None
     recipe: Mapping[str, Any]
+    list_file: str | None = None
+    list_sha256: str | None = None
+
+    @property
+    def place(self) -> Path:
+        """Where the data set is read: its list if one was chosen, else its folder; `data.open_benchmark` takes it."""
+        return Path(self.list_file or self.root)
 
     @property
     def photos(self) -> int:
@@ -108,6 +117,8 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
         "key": manifest.key,
         "dataset": manifest.dataset,
         "root": manifest.root,
+        "list": manifest.list_file,
+        "list_sha256": manifest.list_sha256,
         "photos": manifest.photos,
         "redrawn": manifest.redrawn,
         "versions": manifest.versions,
@@ -141,6 +152,8 @@ def read_manifest(folder: Path) -> Manifest:
             shards=tuple(_shard(entry) for entry in content["shards"]),
             finished=content["finished"],
             recipe=content.get("recipe", {}),
+            list_file=content.get("list"),
+            list_sha256=content.get("list_sha256"),
         )
     except FileNotFoundError:
         raise InputError(f"{folder}: no {MANIFEST}, so this is no sync folder: make one with `make sync`") from None

@@ -28,16 +28,14 @@ class Plan:
     """What is to be made.
 
     Attributes:
-        dataset: name of the data set.
-        root: its folder.
-        sources: name of each photo, its path below the root.
+        benchmark: the data set.
+        sources: name of each of its training photos, the path below its root.
         digests: SHA-256 of each photo's file.
         painter: redraws them.
         stores: folder that the store's own lies in.
     """
 
-    dataset: str
-    root: Path
+    benchmark: Benchmark
     sources: tuple[str, ...]
     digests: tuple[str, ...]
     painter: Painter
@@ -59,7 +57,7 @@ class Plan:
     @property
     def folder(self) -> Path:
         """Where the store is or will be."""
-        return self.stores / f"{self.dataset}-{self.key}"
+        return self.stores / f"{self.benchmark.name}-{self.key}"
 
     @property
     def tasks(self) -> list[Task]:
@@ -67,7 +65,7 @@ class Plan:
         return [
             Task(
                 path=self.folder.absolute() / f"shard-{start // SHARD:05d}.h5",
-                root=self.root.absolute(),
+                root=self.benchmark.root.absolute(),
                 sources=self.sources[start : start + SHARD],
                 digests=self.digests[start : start + SHARD],
                 painter=self.painter,
@@ -95,7 +93,7 @@ def plan_sync(benchmark: Benchmark, painter: Painter, stores: Path) -> Plan:
             digests.append(digest)
             checked.advance()
     sources = tuple(name_below(photo, benchmark.root) for photo in photos)
-    return Plan(benchmark.name, benchmark.root, sources, tuple(digests), painter, stores)
+    return Plan(benchmark, sources, tuple(digests), painter, stores)
 
 
 def training_photos(benchmark: Benchmark) -> list[Path]:

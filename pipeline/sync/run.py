@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import shutil
 from collections.abc import Sequence
@@ -52,9 +53,7 @@ def run_sync(plan: Plan, jobs: int = 1, cluster: str | None = None) -> tuple[Man
         statuses = _whole(tasks)
         missing = [task for task in tasks if task.path.name not in statuses]
         if not missing and (folder / MANIFEST).is_file() and read_manifest(folder).finished:
-            # The last one asked for is the one that training takes.
-            os.utime(folder / MANIFEST)
-            manifest = read_manifest(folder)
+            manifest = _ask_for(plan, read_manifest(folder))
         else:
             manifest = _complete(plan, missing, statuses, jobs, cluster)
         _warn(manifest)
@@ -71,7 +70,7 @@ def prepare_sync(plan: Plan) -> None:
 
 
 def _prepare(plan: Plan) -> None:
-    plan.painter.prepare(plan.folder.absolute(), [plan.root.absolute() / source for source in plan.sources])
+    plan.painter.prepare(plan.folder.absolute(), [plan.benchmark.root.absolute() / source for source in plan.sources])
 
 
 def _complete(
@@ -99,6 +98,17 @@ def _complete(
     manifest = _manifest(plan, statuses, datetime.now(timezone.utc).isoformat(timespec="seconds"))
     _check_worth(manifest)
     write_manifest(folder, manifest)
+    return manifest
+
+
+def _ask_for(plan: Plan, complete: Manifest) -> Manifest:
+    """Note in a complete store that it was asked for, and where: training takes the last one and its labels."""
+    asked = _manifest(plan, {}, None)
+    manifest = dataclasses.replace(complete, root=asked.root, list_file=asked.list_file, list_sha256=asked.list_sha256)
+    if manifest == complete:
+        os.utime(plan.folder / MANIFEST)
+    else:
+        write_manifest(plan.folder, manifest)
     return manifest
 
 
@@ -150,13 +160,16 @@ def _warn(manifest: Manifest) -> None:
 
 
 def _manifest(plan: Plan, statuses: dict[str, ShardStatus], finished: str | None) -> Manifest:
+    benchmark = plan.benchmark
     return Manifest(
         key=plan.key,
-        dataset=plan.dataset,
-        root=str(plan.root.absolute()),
+        dataset=benchmark.name,
+        root=str(benchmark.root.absolute()),
         versions=plan.painter.versions,
         size=plan.painter.size,
         shards=tuple(statuses[name] for name in sorted(statuses)),
         finished=finished,
         recipe=plan.painter.recipe,
+        list_file=str(benchmark.list_file.absolute()) if benchmark.list_file else None,
+        list_sha256=benchmark.list_sha256,
     )

@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import dataclasses
+import hashlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,6 +17,7 @@ import pytest
 import torch
 from click.testing import CliRunner, Result
 
+from data.shards import read_manifest, write_manifest
 from trainer.__main__ import main
 
 ROOT = Path(__file__).parents[2]
@@ -59,6 +63,62 @@ def test_train_then_eval(make_store: MakeStore, work: Path, tiny_arguments: list
     both = json.loads((folder / "results.json").read_text())
     assert len(both) == 2 * len(first)
     assert both[: len(first)] == first
+
+
+def test_eval_reads_the_folder_that_the_shards_were_asked_for_in_last(
+    make_store: MakeStore, work: Path, tiny_arguments: list[str]
+) -> None:
+    store = make_store()
+    assert run("train", "--run", "one", *tiny_arguments, "--device", "cpu").exit_code == 0
+    first, moved = work.parent / "dataset", work.parent / "moved"
+    assert f"walkers in {first}\n" in run("eval").output
+    first.rename(moved)
+    gone = run("eval")
+    assert (gone.exit_code, f"{first} is not a folder" in gone.output) == (2, True)
+    assert f"walkers in {moved}\n" in run("eval", "--data-root", moved).output
+    write_manifest(store, dataclasses.replace(read_manifest(store), root=str(moved)))
+    assert f"walkers in {moved}\n" in run("eval").output
+    assert json.loads((work / "runs" / "one" / "run.json").read_text())["root"] == str(first)
+    assert run("train", "--run", "one", *tiny_arguments, "--device", "cpu").exit_code == 0
+    assert json.loads((work / "runs" / "one" / "run.json").read_text())["root"] == str(moved)
+    shutil.rmtree(store)
+    assert f"walkers in {moved}\n" in run("eval").output
+
+
+def test_training_and_eval_read_the_list_that_was_chosen(
+    make_store: MakeStore, work: Path, tiny_arguments: list[str]
+) -> None:
+    store = make_store(dataset="csv")
+    root = work.parent / "dataset"
+    test = sorted(root.glob("rgb/test/[AB]/*/*.jpg"))
+    lists = [root / "fold0.txt", root / "other.csv"]
+    for list_file, people in zip(lists, (4, 2), strict=True):
+        rows = ["path,person,camera,split"]
+        rows += [f"{path.relative_to(root)},{path.parent.name},," for path in sorted(root.glob("rgb/train/*/*"))]
+        for path in test:
+            camera, person = path.parts[-3], path.parts[-2]
+            if int(person) < 11 + people:
+                split = "query" if camera == "B" else "gallery"
+                rows.append(f"{path.relative_to(root)},{person},{camera},{split}")
+        list_file.write_text("\n".join(rows))
+    digests = [hashlib.sha256(path.read_bytes()).hexdigest() for path in lists]
+    chosen = [
+        dataclasses.replace(read_manifest(store), list_file=str(path), list_sha256=digest)
+        for path, digest in zip(lists, digests, strict=True)
+    ]
+    write_manifest(store, chosen[0])
+    assert run("train", "--run", "one", "--preset", "walkers", *tiny_arguments, "--device", "cpu").exit_code == 0
+    facts = json.loads((work / "runs" / "one" / "run.json").read_text())
+    assert (facts["list"], facts["list_sha256"]) == (str(lists[0]), digests[0])
+    results = work / "runs" / "one" / "results.json"
+    galleries = []
+    for manifest in chosen:
+        write_manifest(store, manifest)
+        results.unlink(missing_ok=True)
+        ranked = run("eval")
+        assert f"csv in {manifest.list_file}\n" in ranked.output
+        galleries.append(json.loads(results.read_text())[0]["gallery"])
+    assert galleries[0] == 2 * galleries[1]
 
 
 def test_config_json_makes_the_same_run_again(make_store: MakeStore, work: Path, tiny_arguments: list[str]) -> None:

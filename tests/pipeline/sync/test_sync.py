@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import shutil
 import threading
@@ -17,7 +18,7 @@ import data
 from data.annotation import CLOTHING_REGIONS, FOLDER, read_annotation
 from data.photo import read_photo
 from data.runtime.errors import InputError, RunError
-from data.shards import SyncStore, newest_store
+from data.shards import SyncStore, newest_store, read_manifest
 from pipeline.__main__ import main
 from pipeline.annotate.annotator import Photo
 from pipeline.compose import make_plan
@@ -155,6 +156,42 @@ def test_the_key_changes_with_all_that_decides_a_pixel_and_nothing_else(walkers:
     photo.rename(photo.with_name("C_renamed.jpg"))
     keys.append(key())
     assert len(set(keys)) == len(keys)
+
+
+def test_the_root_asked_for_last_is_the_stores(command: Sync, walkers: Path) -> None:
+    assert command().exit_code == 0
+    shutil.copytree(walkers, "other")
+    again = command("--data-root", "other")
+    assert "complete already" in again.output
+    folder = newest_store(Path("work/sync"))
+    assert SyncStore(folder).manifest.root == str(Path("other").absolute())
+    assert CliRunner().invoke(main, ["verify"]).exit_code == 0
+    shutil.rmtree(walkers)
+    Path("other").rename("moved")
+    gone = CliRunner().invoke(main, ["verify"])
+    assert (gone.exit_code, "other/rgb" in gone.output) == (2, True)
+    assert "complete already" in command("--data-root", "moved").output
+    assert CliRunner().invoke(main, ["verify"]).exit_code == 0
+    assert CliRunner().invoke(main, ["preview"]).exit_code == 0
+
+
+def test_the_list_asked_for_last_is_the_stores(walkers: Path) -> None:
+    train, rest = photos_of(walkers)[:12], photos_of(walkers)[12:]
+    lists = [walkers / "fold0.txt", walkers / "fold1.csv"]
+    for list_file, names in zip(lists, (("anna", "bert"), ("bert", "anna")), strict=True):
+        rows = ["path,person,camera,split", *(f"{path.relative_to(walkers)},,," for path in train)]
+        for number, path in enumerate(rest):
+            side = ("query", "gallery")[number % 2]
+            rows.append(f"{path.relative_to(walkers)},{names[number // 3]},{side},{side}")
+        list_file.write_text("\n".join(rows))
+    stores = Path("work/sync")
+    for list_file in [*lists, lists[0]]:
+        run_sync(plan_sync(data.open_benchmark("csv", list_file), Inverter(), stores))
+        manifest = read_manifest(newest_store(stores))
+        assert manifest.list_file == str(list_file.absolute())
+        assert manifest.list_sha256 == hashlib.sha256(list_file.read_bytes()).hexdigest()
+        assert data.open_benchmark("csv", manifest.place).settings["standard"].query[0].person is not None
+    assert len(list(stores.iterdir())) == 1
 
 
 def test_the_rest_of_the_person_can_be_kept(command: Sync, walkers: Path) -> None:
