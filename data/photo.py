@@ -40,6 +40,11 @@ class Photo:
     name: str
     pixels: npt.NDArray[np.uint8]
 
+    @staticmethod
+    def read(path: Path, root: Path) -> Photo:
+        """Read the photo at `path` of the data set whose folder is `root`; InputError as `read_photo` raises it."""
+        return Photo(path, name_below(path, root), read_photo(path))
+
 
 def name_below(path: Path, root: Path) -> str:
     """Return the name of a photo: its path below its data set's root, with slashes; no link is followed."""

@@ -12,10 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from data.annotation import CLOTHING_REGIONS, FOLDER, Annotation, Joint, read_annotation, write_annotation
+from data.photo import Photo
 from data.runtime.errors import InputError
-
-Photo = tuple[Path, npt.NDArray[np.uint8]]
-"""A photo's path and its pixels, uint8 (H, W, 3)."""
 
 FEWEST_JOINTS = 4
 """A photo with fewer joints shows no usable person."""
@@ -65,11 +63,11 @@ class PairedAnnotator:
 
     @property
     def digest(self) -> str:
-        """See `Annotator`."""
+        """Of both sources' digests."""
         return hashlib.sha256(f"{self.pose.digest} {self.parsing.digest}".encode()).hexdigest()
 
     def __call__(self, photos: Sequence[Photo]) -> list[Annotation | None]:
-        """See `Annotator`."""
+        """Annotate a batch; both sources must find the person, and enough of them."""
         return [
             None if joints is None or parsing is None else usable(Annotation(joints, parsing))
             for joints, parsing in zip(self.pose(photos), self.parsing(photos), strict=True)
@@ -89,21 +87,21 @@ class StoredAnnotations:
 
     @cached_property
     def digest(self) -> str:
-        """See `Annotator`: of every file's name and bytes."""
+        """Of every file's name and bytes."""
         return digest_files(self.root / FOLDER, [".png", ".json"])
 
     def __call__(self, photos: Sequence[Photo]) -> list[Annotation | None]:
-        """See `Annotator`."""
-        return [self._read(path, image) for path, image in photos]
+        """Read the annotations of a batch and resize them to its photos."""
+        return [self._read(photo) for photo in photos]
 
-    def _read(self, path: Path, image: npt.NDArray[np.uint8]) -> Annotation | None:
+    def _read(self, photo: Photo) -> Annotation | None:
         try:
-            annotation = read_annotation(self.root, Path(path))
+            annotation = read_annotation(self.root, self.root / photo.name)
         except InputError as error:
             if isinstance(error.__cause__, FileNotFoundError):
                 return None
             raise
-        return usable(annotation.resize(*image.shape[:2]))
+        return usable(annotation.resize(*photo.pixels.shape[:2]))
 
 
 class KeptAnnotations:
@@ -115,21 +113,21 @@ class KeptAnnotations:
 
     @property
     def digest(self) -> str:
-        """See `Annotator`."""
+        """That of the other annotator."""
         return self.annotator.digest
 
     def __call__(self, photos: Sequence[Photo]) -> list[Annotation | None]:
-        """See `Annotator`; only photos that were not seen before reach the other annotator."""
-        names = [self._name(image) for _, image in photos]
+        """Annotate a batch; only photos that were not seen before reach the other annotator."""
+        names = [self._name(photo.pixels) for photo in photos]
         new = [index for index, name in enumerate(names) if self._read(name) is None]
         for index, annotation in zip(new, self.annotator([photos[index] for index in new]) if new else (), strict=True):
-            height, width = photos[index][1].shape[:2]
+            height, width = photos[index].pixels.shape[:2]
             write_annotation(self.folder, names[index], annotation or _nobody(height, width))
         # Read back, since files round joints: a photo must look the same whether it was annotated now or earlier.
         return [usable(read_annotation(self.folder, name)) for name in names]
 
-    def _name(self, image: npt.NDArray[np.uint8]) -> Path:
-        content = hashlib.sha256(f"{image.shape}".encode() + np.ascontiguousarray(image).tobytes()).hexdigest()
+    def _name(self, pixels: npt.NDArray[np.uint8]) -> Path:
+        content = hashlib.sha256(f"{pixels.shape}".encode() + np.ascontiguousarray(pixels).tobytes()).hexdigest()
         return self.folder / content[:2] / content[2:34]
 
     def _read(self, name: Path) -> Annotation | None:

@@ -72,12 +72,12 @@ def choose_annotator(
     if keypoints is None:
         pose_source = VitPose(pose_model, device=device) if pose_model else BlazePose()
     elif keypoints.is_dir():
-        pose_source = OpenPoseFolder(keypoints, root)
+        pose_source = OpenPoseFolder(keypoints)
     else:
-        pose_source = KeypointsCsv(keypoints, root)
+        pose_source = KeypointsCsv(keypoints)
     parsing_source: ParsingSource
     if parsing:
-        parsing_source = ParsingFolder(parsing, root, labels or "")
+        parsing_source = ParsingFolder(parsing, labels or "")
     elif parsing_model:
         parsing_source = SegformerParsing(parsing_model, labels or "atr", device)
     else:

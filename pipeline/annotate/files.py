@@ -14,9 +14,9 @@ import numpy.typing as npt
 from PIL import Image, UnidentifiedImageError
 
 from data.annotation import Joint
-from data.photo import name_below
+from data.photo import Photo
 from data.runtime.errors import InputError
-from pipeline.annotate.annotator import Photo, digest_files
+from pipeline.annotate.annotator import digest_files
 from pipeline.annotate.label_spaces import LABEL_SPACES, to_regions
 
 _BODY_25 = [*range(8), *range(9, 19)]
@@ -31,15 +31,14 @@ class ParsingFolder:
 
     Args:
         folder: the PNGs.
-        root: the data set's folder.
         labels: their label space, a name in `LABEL_SPACES`.
 
     Raises:
         InputError: no such folder or label space; when called, a map that cannot be read or has other labels.
     """
 
-    def __init__(self, folder: str | Path, root: str | Path, labels: str) -> None:
-        self.folder, self.root, self.labels = Path(folder), Path(root), labels
+    def __init__(self, folder: str | Path, labels: str) -> None:
+        self.folder, self.labels = Path(folder), labels
         if not self.folder.is_dir():
             raise InputError(f"{folder}: no such folder of parsing maps")
         if labels not in LABEL_SPACES:
@@ -47,15 +46,15 @@ class ParsingFolder:
 
     @cached_property
     def digest(self) -> str:
-        """See `pipeline.annotate.ParsingSource`."""
+        """Of the label space and of every PNG's name and bytes."""
         return hashlib.sha256(f"{self.labels} {digest_files(self.folder, ['.png'])}".encode()).hexdigest()
 
     def __call__(self, photos: Sequence[Photo]) -> list[npt.NDArray[np.uint8] | None]:
-        """See `pipeline.annotate.ParsingSource`; None for a photo without a PNG."""
-        files = [_file_of(path, self.root, self.folder, ".png") for path, _ in photos]
+        """Read the parsings of a batch; None for a photo without a PNG."""
+        files = [_file_of(photo, self.folder, ".png") for photo in photos]
         return [
-            None if file is None else self._read(file, image.shape[:2])
-            for file, (_, image) in zip(files, photos, strict=True)
+            None if file is None else self._read(file, photo.pixels.shape[:2])
+            for file, photo in zip(files, photos, strict=True)
         ]
 
     def _read(self, file: Path, size: tuple[int, ...]) -> npt.NDArray[np.uint8]:
@@ -84,25 +83,24 @@ class OpenPoseFolder:
 
     Args:
         folder: the JSON files.
-        root: the data set's folder.
 
     Raises:
         InputError: no such folder; when called, a file that is no OpenPose output.
     """
 
-    def __init__(self, folder: str | Path, root: str | Path) -> None:
-        self.folder, self.root = Path(folder), Path(root)
+    def __init__(self, folder: str | Path) -> None:
+        self.folder = Path(folder)
         if not self.folder.is_dir():
             raise InputError(f"{folder}: no such folder of OpenPose files")
 
     @cached_property
     def digest(self) -> str:
-        """See `pipeline.annotate.PoseSource`."""
+        """Of every file's name and bytes."""
         return digest_files(self.folder, [".json"])
 
     def __call__(self, photos: Sequence[Photo]) -> list[npt.NDArray[np.float32] | None]:
-        """See `pipeline.annotate.PoseSource`; None for a photo without a file, or in whose file nobody is."""
-        files = [_file_of(path, self.root, self.folder, "_keypoints.json") for path, _ in photos]
+        """Read the joints of a batch; None for a photo without a file, or in whose file nobody is."""
+        files = [_file_of(photo, self.folder, "_keypoints.json") for photo in photos]
         return [None if file is None else self._read(file) for file in files]
 
     def _read(self, file: Path) -> npt.NDArray[np.float32] | None:
@@ -129,27 +127,25 @@ class KeypointsCsv:
 
     Args:
         file: the CSV.
-        root: the data set's folder.
 
     Raises:
         InputError: no such file, or the first row that is wrong, with its number.
     """
 
-    def __init__(self, file: str | Path, root: str | Path) -> None:
-        self.file, self.root = Path(file), Path(root)
+    def __init__(self, file: str | Path) -> None:
+        self.file = Path(file)
         if not self.file.is_file():
             raise InputError(f"{file}: no such file of key points")
         self._joints = self._read()
 
     @cached_property
     def digest(self) -> str:
-        """See `pipeline.annotate.PoseSource`."""
+        """Of the file's bytes."""
         return hashlib.sha256(self.file.read_bytes()).hexdigest()
 
     def __call__(self, photos: Sequence[Photo]) -> list[npt.NDArray[np.float32] | None]:
-        """See `pipeline.annotate.PoseSource`; None for a photo that is not in the file."""
-        names = [_relative(path, self.root) for path, _ in photos]
-        return [self._joints.get(name.as_posix(), self._joints.get(name.name)) for name in names]
+        """Look up the joints of a batch; None for a photo that is not in the file."""
+        return [self._joints.get(photo.name, self._joints.get(photo.path.name)) for photo in photos]
 
     def _read(self) -> dict[str, npt.NDArray[np.float32]]:
         try:
@@ -178,11 +174,7 @@ def _joints(points: npt.NDArray[np.float32], found: npt.NDArray[np.bool_]) -> np
     return np.where(found[:, None], points + np.float32(0.5), np.float32(np.nan))
 
 
-def _file_of(photo: Path, root: Path, folder: Path, ending: str) -> Path | None:
-    name = _relative(photo, root)
+def _file_of(photo: Photo, folder: Path, ending: str) -> Path | None:
+    name = Path(photo.name)
     beside = folder / name.with_name(name.stem + ending)
     return next((file for file in (beside, folder / beside.name) if file.is_file()), None)
-
-
-def _relative(photo: Path, root: Path) -> Path:
-    return Path(name_below(photo, root))

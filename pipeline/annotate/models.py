@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from data.photo import Photo
 from data.runtime.errors import InputError
-from pipeline.annotate.annotator import Photo
 from pipeline.annotate.label_spaces import LABEL_SPACES, to_regions
 from pipeline.loaded import PROCESS
 
@@ -53,11 +53,11 @@ class SegformerParsing:
 
     @functools.cached_property
     def digest(self) -> str:
-        """See `pipeline.annotate.ParsingSource`."""
+        """Of the model's files and the label space."""
         return _digest(self.name, self.labels)
 
     def __call__(self, photos: Sequence[Photo]) -> list[npt.NDArray[np.uint8] | None]:
-        """See `pipeline.annotate.ParsingSource`; every photo gets a parsing."""
+        """Parse a batch of photos, each of which gets a parsing."""
         processor, model = _parser(self.name, self.device)
         parsings: list[npt.NDArray[np.uint8] | None] = []
         for images in _batches(photos, self.device):
@@ -89,11 +89,11 @@ class VitPose:
 
     @functools.cached_property
     def digest(self) -> str:
-        """See `pipeline.annotate.PoseSource`."""
+        """Of the model's files and the threshold."""
         return _digest(self.name, str(self.threshold))
 
     def __call__(self, photos: Sequence[Photo]) -> list[npt.NDArray[np.float32] | None]:
-        """See `pipeline.annotate.PoseSource`; None where no joint reaches the threshold."""
+        """Find the joints in a batch of photos; None where none reaches the threshold."""
         processor, model = _poser(self.name, self.device)
         found: list[npt.NDArray[np.float32] | None] = []
         for images in _batches(photos, self.device):
@@ -179,7 +179,7 @@ def _digest(name: str, setting: str) -> str:
 def _batches(photos: Sequence[Photo], device: str) -> Iterator[list[npt.NDArray[np.uint8]]]:
     at_once = _AT_ONCE[torch.device(device).type]
     for start in range(0, len(photos), at_once):
-        yield [image for _, image in photos[start : start + at_once]]
+        yield [photo.pixels for photo in photos[start : start + at_once]]
 
 
 def _half(device: str) -> torch.autocast:

@@ -14,7 +14,7 @@ import numpy.typing as npt
 import torch
 
 from data.annotation import CLOTHING_REGIONS, FOLDER, Annotation, Joint, Region
-from data.photo import read_photo
+from data.photo import Photo
 from data.readers import layout
 from data.runtime.errors import InputError
 from pipeline.annotate.annotator import Annotator, StoredAnnotations, digest_files
@@ -81,14 +81,14 @@ class TemplateChoice:
 class _Candidate(NamedTuple):
     """A photo that shows a person."""
 
-    path: Path
-    image: npt.NDArray[np.uint8]
+    photo: Photo
     annotation: Annotation
 
 
 def choose(
     choice: TemplateChoice,
     photos: Sequence[Path],
+    root: Path,
     annotator: Annotator,
     generator: Generator,
     canvas: Canvas,
@@ -103,6 +103,7 @@ def choose(
     Args:
         choice: how many, and where they come from.
         photos: the training photos.
+        root: the data set's folder.
         annotator: gives them their pose and parsing.
         generator: gives them their style.
         canvas: what the generator paints on.
@@ -111,14 +112,14 @@ def choose(
     Raises:
         InputError: too few are left.
     """
-    candidates = _candidates(choice, photos, annotator)
-    fitted = [canvas.fit(candidate.image, candidate.annotation)[:2] for candidate in candidates]
+    candidates = _candidates(choice, photos, root, annotator)
+    fitted = [canvas.fit(candidate.photo.pixels, candidate.annotation)[:2] for candidate in candidates]
     codes, present = _styles(fitted, generator)
     everyone = len(candidates) == choice.count
     picked = list(range(choice.count)) if everyone else farthest(_outfits(codes, present), choice.count)
     return Templates(
-        photos=tuple(str(candidates[index].path) for index in picked),
-        pictures=np.stack([resize(candidates[index].image, size) for index in picked]),
+        photos=tuple(str(candidates[index].photo.path) for index in picked),
+        pictures=np.stack([resize(candidates[index].photo.pixels, size) for index in picked]),
         codes=codes[picked],
         present=present[picked],
         shapes=tuple(measure_shape(fitted[index][1]) for index in picked),
@@ -157,7 +158,7 @@ def upright_and_clothed(annotation: Annotation) -> bool:
     return bool(standing and upper >= _FEWEST_CLOTHES and dressed)
 
 
-def _candidates(choice: TemplateChoice, photos: Sequence[Path], annotator: Annotator) -> list[_Candidate]:
+def _candidates(choice: TemplateChoice, photos: Sequence[Path], root: Path, annotator: Annotator) -> list[_Candidate]:
     """Photos to choose from, well seen ones alone if there are enough."""
     if choice.folder is None:
         drawn = np.random.default_rng(choice.seed).permutation(len(photos))[: max(_CANDIDATES, choice.count)]
@@ -165,8 +166,8 @@ def _candidates(choice: TemplateChoice, photos: Sequence[Path], annotator: Annot
     else:
         paths = choice.photos
         if (choice.folder / FOLDER).is_dir():
-            annotator = StoredAnnotations(choice.folder)
-    seen = list(_annotated(paths, annotator))
+            annotator, root = StoredAnnotations(choice.folder), choice.folder
+    seen = list(_annotated(paths, root, annotator))
     if len(seen) < choice.count:
         raise InputError(
             f"{choice.folder or 'the training photos'}: only {len(seen)} of {len(paths)} pictures show a usable "
@@ -176,16 +177,16 @@ def _candidates(choice: TemplateChoice, photos: Sequence[Path], annotator: Annot
     return good if len(good) >= choice.count else seen
 
 
-def _annotated(paths: Sequence[Path], annotator: Annotator) -> Iterator[_Candidate]:
+def _annotated(paths: Sequence[Path], root: Path, annotator: Annotator) -> Iterator[_Candidate]:
     """The photos that can be read and show a person."""
     for start in range(0, len(paths), _BATCH):
         batch = []
         for path in paths[start : start + _BATCH]:
             with contextlib.suppress(InputError):
-                batch.append((path, read_photo(path)))
-        for (path, image), annotation in zip(batch, annotator(batch), strict=True):
+                batch.append(Photo.read(path, root))
+        for photo, annotation in zip(batch, annotator(batch), strict=True):
             if annotation is not None:
-                yield _Candidate(path, image, annotation)
+                yield _Candidate(photo, annotation)
 
 
 @torch.inference_mode()

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from data.annotation import CLOTHING_REGIONS
+from data.photo import Photo
 from data.walkers.dataset import photo_at, read_recipe, scene
 from data.walkers.render import render
-from pipeline.annotate.annotator import Photo
 from pipeline.framing import resize
 from pipeline.outfits import templates
 from pipeline.paint.painter import Redrawn
@@ -54,8 +54,8 @@ class IdealPainter:
         dealt = self.painter.deal(sketch)
         images = np.empty((len(sketch), self.versions, *self.size, 3), np.uint8)
         clothing = np.zeros((len(sketch), *self.size), np.bool_)
-        for row, (path, _) in enumerate(sketch):
-            identity, worn, shot = scene(self.walkers, photo_at(path.resolve().relative_to(root)))
+        for row, photo in enumerate(sketch):
+            identity, worn, shot = scene(self.walkers, photo_at(Path(photo.name)))
             tall, wide = self.walkers.height, self.walkers.width
             own = render(identity, worn, shot, tall, wide)[1].resize(*self.size)
             clothing[row] = np.isin(own.parsing, CLOTHING_REGIONS)

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.annotate.annotator import Photo
+from data.photo import Photo
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from data.annotation import Region
-from data.photo import name_below, read_photo
+from data.photo import Photo
 from data.runtime.errors import InputError
 from data.runtime.files import replacing
 from data.sheet import contact_sheet
@@ -156,12 +156,12 @@ def _measured(
         read = []
         for path in photos[start : start + _BATCH]:
             with contextlib.suppress(InputError):
-                read.append((path, read_photo(path)))
-        for (path, pixels), annotation in zip(read, annotator(read), strict=True):
+                read.append(Photo.read(path, root))
+        for photo, annotation in zip(read, annotator(read), strict=True):
             if annotation is None:
                 continue
-            small = resize(pixels, size)
+            small = resize(photo.pixels, size)
             means, spreads = measure(to_cielab(small), annotation.resize(*size).parsing, regions, _LEAST_GARMENT)
             if not np.isnan(spreads).all():
                 icon = resize(small, (_HEIGHT, max(1, size[1] * _HEIGHT // size[0])))
-                yield name_below(path, root), icon, means, spreads
+                yield photo.name, icon, means, spreads

@@ -14,9 +14,9 @@ import numpy.typing as npt
 import torch
 
 from data.annotation import CLOTHING_REGIONS, Annotation, Region
-from data.photo import name_below
+from data.photo import Photo
 from data.runtime.errors import InputError
-from pipeline.annotate.annotator import Annotator, Photo
+from pipeline.annotate.annotator import Annotator
 from pipeline.dress import Dresser
 from pipeline.framing import PERSON, Box, Canvas, crop, crop_labels, exposure, resize
 from pipeline.loaded import PROCESS
@@ -172,7 +172,7 @@ class PisePainter:
     def prepare(self, folder: Path, photos: Sequence[Path]) -> None:
         """Choose the templates, unless an earlier run did, and save them with their sheet in the folder."""
         if not (folder / templates.FILE).is_file():
-            chosen = choose(self.choice, photos, self.annotator, self.generator, self.canvas, self.size)
+            chosen = choose(self.choice, photos, self.root, self.annotator, self.generator, self.canvas, self.size)
             templates.save(folder, chosen)
         self.folder = folder
 
@@ -180,8 +180,8 @@ class PisePainter:
         """Deal out templates, find the people, and lay them on the canvas with the parsings to paint into."""
         dealt = self.deal(photos)
         sitters = {
-            row: self._sit(image, annotation, dealt[row])
-            for row, ((_, image), annotation) in enumerate(zip(photos, self.annotator(photos), strict=True))
+            row: self._sit(photo.pixels, annotation, dealt[row])
+            for row, (photo, annotation) in enumerate(zip(photos, self.annotator(photos), strict=True))
             if annotation is not None
         }
         return Sketch(photos, dealt, sitters)
@@ -198,7 +198,7 @@ class PisePainter:
             images[some] = self._paint(sitters, sketch.dealt[some])
             clothing[some] = [sitter.clothing for sitter in sitters]
         if self.keep:
-            originals = np.stack([resize(image, self.size) for _, image in sketch.photos])
+            originals = np.stack([resize(photo.pixels, self.size) for photo in sketch.photos])
             parsings = np.zeros(originals.shape[:3], np.uint8)
             parsings[rows] = [sketch.sitters[row].parsing for row in rows]
             shown = np.zeros_like(clothing)
@@ -210,8 +210,8 @@ class PisePainter:
 
     def deal(self, photos: Sequence[Photo]) -> npt.NDArray[np.int32]:
         """Which template each version of each photo wears, (B, S)."""
-        sources = [name_below(path, self.root) for path, _ in photos]
-        return np.stack([templates.deal(self.choice.count, self.versions, self.choice.seed, name) for name in sources])
+        count, seed = self.choice.count, self.choice.seed
+        return np.stack([templates.deal(count, self.versions, seed, photo.name) for photo in photos])
 
     def _sit(self, image: npt.NDArray[np.uint8], annotation: Annotation, dealt: npt.NDArray[np.int32]) -> Sitter:
         """Lay a photo with a person on the canvas, and give its clothes the shapes of templates `dealt` (S,)."""

@@ -13,8 +13,8 @@ import numpy.typing as npt
 from scipy import ndimage
 
 from data.annotation import CLOTHING_REGIONS
-from data.photo import name_below
-from pipeline.annotate.annotator import Annotator, Photo
+from data.photo import Photo
+from pipeline.annotate.annotator import Annotator
 from pipeline.cielab import to_cielab, to_srgb
 from pipeline.framing import resize
 from pipeline.loaded import PROCESS
@@ -126,9 +126,8 @@ class RecolourPainter:
 
     def sketch(self, photos: Sequence[Photo]) -> Sketch:
         """Annotate the photos and measure their garments."""
-        originals = np.stack([resize(pixels, self.size) for _, pixels in photos])
-        names = [name_below(path, self.root) for path, _ in photos]
-        dealt = np.stack([self._palette.deal(self.versions, self.seed, name) for name in names])
+        originals = np.stack([resize(photo.pixels, self.size) for photo in photos])
+        dealt = np.stack([self._palette.deal(self.versions, self.seed, photo.name) for photo in photos])
         annotations = self.annotator(photos)
         sitters = {
             row: _sit(originals[row], annotation.resize(*self.size).parsing, self.regions)

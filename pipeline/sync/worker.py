@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from data.photo import read_photo
+from data.photo import Photo
 from data.runtime.errors import InputError, RunError
 from data.shards import Groups, ShardStatus, ShardWriter, writing_shard
 from pipeline.framing import resize
@@ -131,11 +131,11 @@ def _read_batch(task: Task, entries: list[tuple[str, str]]) -> _Batch:
         if digest_file(path) != digest:
             raise RunError(f"{path}: the photo changed while it was about to be redrawn: repeat the same command")
         try:
-            photos.append((path, read_photo(path)))
+            photos.append(Photo.read(path, task.root))
             read.append((source, digest))
         except InputError as error:
             failures.append((source, str(error)))
-    originals = np.array([resize(image, task.painter.size) for _, image in photos], np.uint8)
+    originals = np.array([resize(photo.pixels, task.painter.size) for photo in photos], np.uint8)
     return _Batch(read, originals, task.painter.sketch(photos) if photos else None, failures)
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from data.annotation import Joint
-from pipeline.annotate.annotator import Photo
+from data.photo import Photo
 from pipeline.annotate.blazepose.network import SIDE, Network, Output
 from pipeline.annotate.blazepose.square import Square
 
@@ -82,7 +82,7 @@ class BlazePose:
 
     def __call__(self, photos: Sequence[Photo]) -> list[npt.NDArray[np.float32] | None]:
         """The joints of the person in each photo, float32 (18, 2), or None without a person in the middle."""
-        sightings = [self.see(pixels) for _, pixels in photos]
+        sightings = [self.see(photo.pixels) for photo in photos]
         return [None if sighting is None else sighting.joints for sighting in sightings]
 
     def see(self, pixels: npt.NDArray[np.uint8]) -> Sighting | None:

@@ -15,8 +15,9 @@ import torch
 from scipy import ndimage
 
 from data.annotation import Annotation, Region, pose_maps
+from data.photo import Photo
 from data.runtime.errors import InputError
-from pipeline.annotate.annotator import Photo, usable
+from pipeline.annotate.annotator import usable
 from pipeline.annotate.blazepose import BlazePose, Sighting
 from pipeline.annotate.parser.network import HEIGHT, WIDTH, ParsingNetwork
 from pipeline.frame import Frame
@@ -65,7 +66,7 @@ class Parser:
 
     def all(self, photos: Sequence[Photo], seen: Sequence[Sighting | None]) -> list[npt.NDArray[np.uint8] | None]:
         """Parse the photos in which somebody was seen; None for the others."""
-        found = [(pixels, person) for (_, pixels), person in zip(photos, seen, strict=True) if person is not None]
+        found = [(photo.pixels, person) for photo, person in zip(photos, seen, strict=True) if person is not None]
         parsings = iter(self([pixels for pixels, _ in found], [person for _, person in found]))
         return [None if person is None else next(parsings) for person in seen]
 
@@ -88,7 +89,7 @@ class BuiltInParsing:
 
     def __call__(self, photos: Sequence[Photo]) -> list[npt.NDArray[np.uint8] | None]:
         """Parse photos; None where nobody stands in the middle."""
-        return self.parser.all(photos, [self.pose.see(pixels) for _, pixels in photos])
+        return self.parser.all(photos, [self.pose.see(photo.pixels) for photo in photos])
 
 
 class BuiltInAnnotator:
@@ -108,7 +109,7 @@ class BuiltInAnnotator:
 
     def __call__(self, photos: Sequence[Photo]) -> list[Annotation | None]:
         """Annotate photos; None where nobody stands in the middle, or hardly any clothes are to be seen."""
-        seen = [self.pose.see(pixels) for _, pixels in photos]
+        seen = [self.pose.see(photo.pixels) for photo in photos]
         return [
             None if person is None or parsing is None else usable(Annotation(person.joints, parsing))
             for person, parsing in zip(seen, self.parser.all(photos, seen), strict=True)

@@ -103,6 +103,7 @@ def fit_photos(
     def read() -> Photos:
         return read_photos(
             benchmark.train,
+            benchmark.root,
             annotator,
             size=(settings.height, settings.width),
             most=settings.scenes,

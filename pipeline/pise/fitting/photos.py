@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +14,7 @@ import torch
 from torch.nn import functional
 
 from data.annotation import CLOTHING_REGIONS, Annotation, Joint, Region, pose_maps
-from data.photo import read_photo
+from data.photo import Photo
 from data.record import ImageRecord
 from data.runtime.errors import InputError
 from data.runtime.progress import progress
@@ -201,6 +203,7 @@ def tint_clothes(images: torch.Tensor, parsings: torch.Tensor, rng: np.random.Ge
 
 def read_photos(
     records: Sequence[ImageRecord],
+    root: Path,
     annotator: Annotator,
     size: tuple[int, int],
     most: int,
@@ -212,6 +215,7 @@ def read_photos(
 
     Args:
         records: the photos; where there are more than `most`, that many are drawn by `seed`.
+        root: the data set's folder.
         annotator: gives pose and parsing.
         size: height and width, multiples of 32.
         most: bounds the memory: 4·H·W bytes a photo.
@@ -233,11 +237,12 @@ def read_photos(
     with progress("reading", len(drawn)) as shown, ThreadPoolExecutor() as pool:
         for start in range(0, len(drawn), _AT_ONCE):
             some = [records[index] for index in sorted(drawn)[start : start + _AT_ONCE]]
-            read = [entry for entry in zip(some, pool.map(_read, some), strict=True) if entry[1] is not None]
-            annotations = annotator([(record.path, image) for record, image in read if image is not None])
-            for (record, image), annotation in zip(read, annotations, strict=True):
-                if image is not None and annotation is not None:
-                    kept.append(canvas.fit(image, annotation)[:2])
+            pairs = zip(some, pool.map(partial(_read, root), some), strict=True)
+            read = [(record, photo) for record, photo in pairs if photo is not None]
+            annotations = annotator([photo for _, photo in read])
+            for (record, photo), annotation in zip(read, annotations, strict=True):
+                if annotation is not None:
+                    kept.append(canvas.fit(photo.pixels, annotation)[:2])
                     owners.append(record)
             shown.advance(len(some))
     if len(kept) < fewest:
@@ -255,9 +260,9 @@ def read_photos(
     )
 
 
-def _read(record: ImageRecord) -> npt.NDArray[np.uint8] | None:
+def _read(root: Path, record: ImageRecord) -> Photo | None:
     try:
-        return read_photo(record.path)
+        return Photo.read(record.path, root)
     except InputError:
         return None
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from data.annotation import FOLDER, Annotation, write_annotation
+from data.photo import Photo
 from data.runtime.errors import InputError
-from pipeline.annotate.annotator import KeptAnnotations, PairedAnnotator, Photo, StoredAnnotations
+from pipeline.annotate.annotator import KeptAnnotations, PairedAnnotator, StoredAnnotations
 
 
 def person(height: int = 64, width: int = 32, seed: int = 0) -> Annotation:
@@ -21,8 +23,8 @@ def person(height: int = 64, width: int = 32, seed: int = 0) -> Annotation:
     return Annotation(joints, np.repeat(bands[:, None], width, 1))
 
 
-def photo(path: Path, seed: int = 0, height: int = 64, width: int = 32) -> Photo:
-    return path, np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8)
+def photo(root: Path, name: str, seed: int = 0, height: int = 64, width: int = 32) -> Photo:
+    return Photo(root / name, name, np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8))
 
 
 class Counting:
@@ -34,8 +36,8 @@ class Counting:
         self.seen: list[str] = []
 
     def __call__(self, photos: Sequence[Photo]) -> list[Annotation | None]:
-        self.seen += [path.name for path, _ in photos]
-        return [None if path.name == "nobody" else person(*image.shape[:2]) for path, image in photos]
+        self.seen += [photo.name for photo in photos]
+        return [None if photo.name == "nobody" else person(*photo.pixels.shape[:2]) for photo in photos]
 
 
 def same(first: Annotation | None, second: Annotation) -> None:
@@ -46,9 +48,7 @@ def same(first: Annotation | None, second: Annotation) -> None:
 
 def test_stored_annotations_come_back_at_the_size_of_the_photo(tmp_path: Path) -> None:
     write_annotation(tmp_path, tmp_path / "a" / "one.jpg", person())
-    found = StoredAnnotations(tmp_path)(
-        [photo(tmp_path / "a" / "one.jpg"), photo(tmp_path / "a" / "one.jpg", 0, 128, 64)]
-    )
+    found = StoredAnnotations(tmp_path)([photo(tmp_path, "a/one.jpg"), photo(tmp_path, "a/one.jpg", 0, 128, 64)])
     same(found[0], person())
     same(found[1], person().resize(128, 64))
 
@@ -61,7 +61,7 @@ def test_photos_without_a_usable_person_give_none(tmp_path: Path) -> None:
     write_annotation(tmp_path, tmp_path / "few.jpg", Annotation(few_joints, person().parsing))
     write_annotation(tmp_path, tmp_path / "naked.jpg", Annotation(person().joints, naked))
     names = ("good", "few", "naked", "absent")
-    found = StoredAnnotations(tmp_path)([photo(tmp_path / f"{name}.jpg") for name in names])
+    found = StoredAnnotations(tmp_path)([photo(tmp_path, f"{name}.jpg") for name in names])
     assert [annotation is None for annotation in found] == [False, True, True, True]
 
 
@@ -71,7 +71,7 @@ def test_a_dataset_without_annotations_and_a_damaged_one_are_refused(tmp_path: P
     write_annotation(tmp_path, tmp_path / "one.jpg", person())
     (tmp_path / FOLDER / "one.jpg.png").write_bytes(b"\x89PNG cut short")
     with pytest.raises(InputError, match=r"one\.jpg\.png: damaged"):
-        StoredAnnotations(tmp_path)([photo(tmp_path / "one.jpg")])
+        StoredAnnotations(tmp_path)([photo(tmp_path, "one.jpg")])
 
 
 def test_the_digest_follows_names_and_bytes(tmp_path: Path) -> None:
@@ -89,7 +89,7 @@ def test_the_digest_follows_names_and_bytes(tmp_path: Path) -> None:
 
 def test_kept_annotations_ask_once_a_photo(tmp_path: Path) -> None:
     source = Counting()
-    photos = [photo(tmp_path / name, seed) for seed, name in enumerate(("one", "nobody", "two"))]
+    photos = [photo(tmp_path, name, seed) for seed, name in enumerate(("one", "nobody", "two"))]
     first = KeptAnnotations(source, tmp_path)(photos[:2])
     again = KeptAnnotations(source, tmp_path)(photos)
     assert source.seen == ["one", "nobody", "two"]
@@ -107,13 +107,13 @@ def test_kept_annotations_ask_once_a_photo(tmp_path: Path) -> None:
 def test_kept_annotations_notice_changed_pixels_and_cut_files(tmp_path: Path) -> None:
     source = Counting()
     keep = KeptAnnotations(source, tmp_path)
-    path, pixels = photo(tmp_path / "one")
-    keep([(path, pixels)])
-    keep([(path, 255 - pixels)])
+    one = photo(tmp_path, "one")
+    keep([one])
+    keep([replace(one, pixels=255 - one.pixels)])
     assert source.seen == ["one", "one"]
     for file in tmp_path.rglob("*.png"):
         file.write_bytes(file.read_bytes()[:40])
-    same(keep([(path, pixels)])[0], person())
+    same(keep([one])[0], person())
     assert source.seen == ["one", "one", "one"]
 
 
@@ -122,16 +122,16 @@ def test_a_pair_needs_both_halves(tmp_path: Path) -> None:
         digest = "pose"
 
         def __call__(self, photos: Sequence[Photo]) -> list[np.ndarray | None]:
-            return [None if path.name == "no pose" else person().joints for path, _ in photos]
+            return [None if photo.name == "no pose" else person().joints for photo in photos]
 
     class Parsing:
         digest = "parsing"
 
         def __call__(self, photos: Sequence[Photo]) -> list[np.ndarray | None]:
-            return [None if path.name == "no parsing" else person().parsing for path, _ in photos]
+            return [None if photo.name == "no parsing" else person().parsing for photo in photos]
 
     annotator = PairedAnnotator(Joints(), Parsing())
-    found = annotator([photo(tmp_path / name) for name in ("both", "no pose", "no parsing")])
+    found = annotator([photo(tmp_path, name) for name in ("both", "no pose", "no parsing")])
     same(found[0], person())
     assert found[1:] == [None, None]
     assert len(annotator.digest) == 64

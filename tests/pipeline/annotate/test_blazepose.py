@@ -13,15 +13,17 @@ import numpy.typing as npt
 import pytest
 
 from data.annotation import Annotation, Joint
+from data.photo import Photo
 from data.walkers.camera import CAMERAS, draw_shot
 from data.walkers.person import draw_identity, draw_outfit
 from data.walkers.render import render
-from pipeline.annotate.annotator import Photo
 from pipeline.annotate.blazepose import BlazePose
 from pipeline.annotate.blazepose.network import FILE
 from pipeline.annotate.blazepose.square import Square
 
-PATH = Path("walker.jpg")
+
+def photo(pixels: npt.NDArray[np.uint8]) -> Photo:
+    return Photo(Path("walker.jpg"), "walker.jpg", pixels)
 
 
 def walker(seed: int, height: int = 256, width: int = 128) -> tuple[npt.NDArray[np.uint8], Annotation]:
@@ -58,7 +60,7 @@ def test_joints_and_masks_of_walkers_are_where_they_are(blazepose: BlazePose) ->
 
 
 def test_the_neck_is_between_the_shoulders(blazepose: BlazePose) -> None:
-    (joints,) = blazepose([(PATH, walker(3)[0])])
+    (joints,) = blazepose([photo(walker(3)[0])])
     assert joints is not None
     shoulders = joints[[Joint.LEFT_SHOULDER, Joint.RIGHT_SHOULDER]]
     np.testing.assert_allclose(joints[Joint.NECK], shoulders.mean(0), rtol=1e-6)
@@ -76,7 +78,7 @@ def test_the_size_of_the_photo_does_not_matter(blazepose: BlazePose, size: tuple
 
 def test_a_joint_out_of_sight_is_missing(blazepose: BlazePose) -> None:
     pixels, _ = walker(3)
-    assert BlazePose(threshold=1)([(PATH, pixels)]) == [None]
+    assert BlazePose(threshold=1)([photo(pixels)]) == [None]
     seen = blazepose.see(pixels[:180])
     assert seen is not None
     assert np.isnan(seen.joints[[Joint.LEFT_ANKLE, Joint.RIGHT_ANKLE]]).all()
@@ -85,9 +87,9 @@ def test_a_joint_out_of_sight_is_missing(blazepose: BlazePose) -> None:
 
 def test_without_a_person_there_is_none(blazepose: BlazePose) -> None:
     noise = np.random.default_rng(0).integers(0, 256, (256, 128, 3), np.uint8)
-    photos: list[Photo] = [(PATH, pixels) for pixels in (noise, np.zeros_like(noise), np.full_like(noise, 255))]
+    photos = [photo(pixels) for pixels in (noise, np.zeros_like(noise), np.full_like(noise, 255))]
     assert blazepose(photos) == [None, None, None]
-    assert blazepose([(PATH, noise[:1, :1])]) == [None]
+    assert blazepose([photo(noise[:1, :1])]) == [None]
     assert blazepose([]) == []
 
 

@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from data.photo import Photo
 from data.runtime.errors import InputError
-from pipeline.annotate.annotator import Photo
 from pipeline.annotate.files import KeypointsCsv, OpenPoseFolder, ParsingFolder
 from pipeline.annotate.label_spaces import LABEL_SPACES, to_regions
 
 
-def photo(path: Path, height: int = 40, width: int = 20) -> Photo:
-    return path, np.zeros((height, width, 3), np.uint8)
+def photo(name: str, height: int = 40, width: int = 20) -> Photo:
+    return Photo(Path("photos", name), name, np.zeros((height, width, 3), np.uint8))
 
 
 def write_map(path: Path, labels: np.ndarray, palette: bool = False) -> None:
@@ -51,27 +51,27 @@ def test_unknown_label_spaces_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="choose one of pise, atr, lip, cihp"):
         to_regions(np.zeros((1, 1), np.uint8), "coco")
     with pytest.raises(InputError, match="choose one of"):
-        ParsingFolder(tmp_path, tmp_path, "coco")
+        ParsingFolder(tmp_path, "coco")
 
 
 def test_parsing_maps_lie_as_the_photos_do_or_flat(tmp_path: Path) -> None:
-    root, folder = tmp_path / "photos", tmp_path / "maps"
+    folder = tmp_path / "maps"
     labels = np.arange(40)[:, None] * 20 // 40 + np.zeros((1, 20), int)
     write_map(folder / "A" / "one.png", labels)
     write_map(folder / "two.png", labels[::-1], palette=True)
     write_map(folder / "large.png", labels.repeat(2, 0).repeat(2, 1))
-    source = ParsingFolder(folder, root, "lip")
-    found = source([photo(root / "A" / "one.jpg"), photo(root / "B" / "two.jpg"), photo(root / "large.jpg")])
+    source = ParsingFolder(folder, "lip")
+    found = source([photo("A/one.jpg"), photo("B/two.jpg"), photo("large.jpg")])
     wanted = to_regions(labels, "lip")
     for parsing, expected in zip(found, (wanted, wanted[::-1], wanted), strict=True):
         assert parsing is not None
         np.testing.assert_array_equal(parsing, expected)
-    assert source([photo(root / "absent.jpg")]) == [None]
+    assert source([photo("absent.jpg")]) == [None]
 
 
 def test_names_may_have_dots_spaces_and_other_letters(tmp_path: Path) -> None:
     write_map(tmp_path / "maps" / "größe 1.5 é.png", np.full((40, 20), 3))
-    found = ParsingFolder(tmp_path / "maps", tmp_path, "pise")([photo(tmp_path / "größe 1.5 é.jpg")])
+    found = ParsingFolder(tmp_path / "maps", "pise")([photo("größe 1.5 é.jpg")])
     assert found[0] is not None
     assert (found[0] == 3).all()
 
@@ -79,25 +79,25 @@ def test_names_may_have_dots_spaces_and_other_letters(tmp_path: Path) -> None:
 def test_bad_parsing_maps_are_named(tmp_path: Path) -> None:
     folder = tmp_path / "maps"
     with pytest.raises(InputError, match="no such folder"):
-        ParsingFolder(folder, tmp_path, "pise")
+        ParsingFolder(folder, "pise")
     write_map(folder / "strange.png", np.full((40, 20), 19))
     Image.new("RGB", (20, 40)).save(folder / "colours.png")
     (folder / "damaged.png").write_bytes(b"\x89PNG\r\n\x1a\n cut")
-    source = ParsingFolder(folder, tmp_path, "atr")
+    source = ParsingFolder(folder, "atr")
     for name, complaint in (
         ("strange", "label 19 is none of the 18 .* is the label space right"),
         ("colours", "a picture of colours"),
         ("damaged", "cannot be read"),
     ):
         with pytest.raises(InputError, match=rf"{name}\.png.*{complaint}"):
-            source([photo(tmp_path / f"{name}.jpg")])
+            source([photo(f"{name}.jpg")])
 
 
 def test_digests_follow_labels_and_files(tmp_path: Path) -> None:
     write_map(tmp_path / "maps" / "one.png", np.zeros((4, 4)))
-    lip, cihp = (ParsingFolder(tmp_path / "maps", tmp_path, space).digest for space in ("lip", "cihp"))
+    lip, cihp = (ParsingFolder(tmp_path / "maps", space).digest for space in ("lip", "cihp"))
     write_map(tmp_path / "maps" / "one.png", np.ones((4, 4)))
-    assert len({lip, cihp, ParsingFolder(tmp_path / "maps", tmp_path, "lip").digest}) == 3
+    assert len({lip, cihp, ParsingFolder(tmp_path / "maps", "lip").digest}) == 3
 
 
 def write_openpose(path: Path, people: list[np.ndarray]) -> None:
@@ -111,9 +111,8 @@ def test_openpose_joints_of_the_surest_person(tmp_path: Path) -> None:
     sure[4] = 0
     write_openpose(tmp_path / "A" / "one_keypoints.json", [sure * [1, 1, 0.1], sure])
     write_openpose(tmp_path / "nobody_keypoints.json", [])
-    source = OpenPoseFolder(tmp_path, tmp_path / "photos")
-    root = tmp_path / "photos"
-    joints, nobody, absent = source([photo(root / "A" / name) for name in ("one.jpg", "nobody.jpg", "absent.jpg")])
+    source = OpenPoseFolder(tmp_path)
+    joints, nobody, absent = source([photo(f"A/{name}") for name in ("one.jpg", "nobody.jpg", "absent.jpg")])
     assert nobody is None
     assert absent is None
     assert joints is not None
@@ -125,7 +124,7 @@ def test_openpose_joints_of_the_surest_person(tmp_path: Path) -> None:
 def test_openpose_with_25_joints_leaves_out_hips_and_feet(tmp_path: Path) -> None:
     person = np.stack([np.arange(25), np.arange(25), np.ones(25)], 1)
     write_openpose(tmp_path / "one_keypoints.json", [person])
-    (joints,) = OpenPoseFolder(tmp_path, tmp_path)([photo(tmp_path / "one.jpg")])
+    (joints,) = OpenPoseFolder(tmp_path)([photo("one.jpg")])
     assert joints is not None
     assert (joints[:, 0] - 0.5).tolist() == [0, 1, 2, 3, 4, 5, 6, 7, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18]
 
@@ -134,9 +133,9 @@ def test_openpose_with_25_joints_leaves_out_hips_and_feet(tmp_path: Path) -> Non
 def test_bad_openpose_files_are_named(tmp_path: Path, content: str) -> None:
     (tmp_path / "one_keypoints.json").write_text(content)
     with pytest.raises(InputError, match=r"one_keypoints\.json: not OpenPose"):
-        OpenPoseFolder(tmp_path, tmp_path)([photo(tmp_path / "one.jpg")])
+        OpenPoseFolder(tmp_path)([photo("one.jpg")])
     with pytest.raises(InputError, match="no such folder"):
-        OpenPoseFolder(tmp_path / "absent", tmp_path)
+        OpenPoseFolder(tmp_path / "absent")
 
 
 HEADER = "name:keypoints_y:keypoints_x"
@@ -146,8 +145,8 @@ ROW = f"{list(range(10, 28))}: {[-1, *range(1, 18)]}"
 def test_csv_joints_by_path_or_name(tmp_path: Path) -> None:
     file = tmp_path / "points.csv"
     file.write_text(f"{HEADER}\nA/one.jpg: {ROW}\n\ntwo: odd.jpg: {ROW}\n", encoding="utf-8")
-    source = KeypointsCsv(file, tmp_path)
-    one, odd, absent = source([photo(tmp_path / name) for name in ("A/one.jpg", "B/two: odd.jpg", "absent.jpg")])
+    source = KeypointsCsv(file)
+    one, odd, absent = source([photo(name) for name in ("A/one.jpg", "B/two: odd.jpg", "absent.jpg")])
     assert absent is None
     for joints in (one, odd):
         assert joints is not None
@@ -170,6 +169,6 @@ def test_bad_csvs_are_named_with_the_line(tmp_path: Path, content: str, complain
     file = tmp_path / "points.csv"
     file.write_text(content)
     with pytest.raises(InputError, match=rf"points\.csv.*{complaint}"):
-        KeypointsCsv(file, tmp_path)
+        KeypointsCsv(file)
     with pytest.raises(InputError, match="no such file"):
-        KeypointsCsv(tmp_path / "absent.csv", tmp_path)
+        KeypointsCsv(tmp_path / "absent.csv")

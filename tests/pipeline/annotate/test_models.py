@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import pickle
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,10 @@ import torch
 from PIL import Image
 
 from data.annotation import Joint, write_annotation
+from data.photo import Photo
 from data.runtime.errors import InputError
 from pipeline.annotate import models as annotation_models
-from pipeline.annotate.annotator import KeptAnnotations, PairedAnnotator, Photo, StoredAnnotations
+from pipeline.annotate.annotator import KeptAnnotations, PairedAnnotator, StoredAnnotations
 from pipeline.annotate.blazepose import BlazePose
 from pipeline.annotate.choose import choose_annotator
 from pipeline.annotate.label_spaces import LABEL_SPACES
@@ -64,8 +66,8 @@ def photos(number: int = 6) -> list[Photo]:
     """More than go through a model at once, of two sizes."""
     sizes = [(128, 96), (96, 48)]
     return [
-        (Path(f"{seed}.jpg"), np.random.default_rng(seed).integers(0, 256, (*sizes[seed % 2], 3), np.uint8))
-        for seed in range(number)
+        Photo(Path(name), name, np.random.default_rng(seed).integers(0, 256, (*sizes[seed % 2], 3), np.uint8))
+        for seed, name in enumerate(f"{number}.jpg" for number in range(number))
     ]
 
 
@@ -74,7 +76,8 @@ def test_a_parser_gives_each_photo_the_regions_of_its_labels(parser: str) -> Non
     found = SegformerParsing(parser)(given)
     model = transformers.SegformerForSemanticSegmentation.from_pretrained(parser)
     processor = transformers.SegformerImageProcessor.from_pretrained(parser)
-    for (_, image), parsing in zip(given, found, strict=True):
+    for photo, parsing in zip(given, found, strict=True):
+        image = photo.pixels
         with torch.no_grad():
             logits = model(**processor(images=[image], return_tensors="pt")).logits
         whole = torch.nn.functional.interpolate(logits, image.shape[:2], mode="bilinear")[0]
@@ -177,7 +180,7 @@ def test_choice_of_an_annotator(parser: str, poser: str, tmp_path: Path) -> None
     Image.fromarray(bands).save(maps / "1.png")
     person = np.stack([np.arange(18), np.arange(18), np.ones(18)], 1)
     (points / "1_keypoints.json").write_text(json.dumps({"people": [{"pose_keypoints_2d": person.ravel().tolist()}]}))
-    one = (tmp_path / "1.jpg", photos(2)[1][1])
+    one = replace(photos(2)[1], path=tmp_path / "1.jpg")
 
     files = choose_annotator(tmp_path, kept, parsing=maps, keypoints=points, labels="pise")
     (annotation,) = files([one])
@@ -189,7 +192,7 @@ def test_choice_of_an_annotator(parser: str, poser: str, tmp_path: Path) -> None
     mixed = choose_annotator(tmp_path, kept, parsing_model=parser, keypoints=points)
     assert isinstance(mixed, KeptAnnotations)
     assert mixed.digest != files.digest
-    write_annotation(tmp_path, one[0], annotation)
+    write_annotation(tmp_path, one.path, annotation)
     built_in = choose_annotator(tmp_path, kept, parsing=maps, labels="pise")
     assert isinstance(built_in, KeptAnnotations)
     assert isinstance(built_in.annotator, PairedAnnotator)

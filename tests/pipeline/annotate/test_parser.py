@@ -12,6 +12,7 @@ import torch
 from PIL import Image
 
 from data.annotation import Annotation, Joint, Region, write_annotation
+from data.photo import Photo
 from data.runtime.errors import InputError, RunError
 from data.walkers.camera import CAMERAS, draw_shot
 from data.walkers.person import draw_identity, draw_outfit
@@ -121,7 +122,8 @@ def test_photos_of_any_size_are_annotated_or_said_to_show_nobody() -> None:
     large, annotation = walker(3)
     wide = np.pad(large, ((0, 0), (100, 60), (0, 0)), mode="edge")
     empty = np.full((120, 90, 3), 130, np.uint8)
-    found = pickle.loads(pickle.dumps(annotator))([(Path("a"), large), (Path("b"), wide), (Path("c"), empty)])
+    photos = [Photo(Path(name), name, pixels) for name, pixels in (("a", large), ("b", wide), ("c", empty))]
+    found = pickle.loads(pickle.dumps(annotator))(photos)
     assert found[2] is None
     assert found[0] is not None
     assert found[1] is not None

@@ -15,7 +15,7 @@ from scipy import ndimage
 
 import data
 from data.annotation import Annotation, Joint, read_annotation
-from data.photo import read_photo
+from data.photo import Photo
 from data.runtime.errors import InputError
 from data.walkers.camera import CAMERAS, draw_shot
 from data.walkers.person import Outfit, draw_identity, draw_outfit
@@ -260,7 +260,7 @@ def test_a_painter_paints_into_the_shapes_of_its_templates(
     rendered: Path, random_weights: Path, tmp_path: Path, keep: bool
 ) -> None:
     paths = [record.path for record in data.open_benchmark("walkers", rendered).train][:6]
-    photos = [(path, read_photo(path, (64, 32))) for path in paths]
+    photos = [Photo.read(path, rendered) for path in paths]
     own, reshaping = (painter(random_weights, rendered, cut=cut, keep=keep) for cut in ("photo", "template"))
     for each in (own, reshaping):
         each.prepare(tmp_path, paths)
@@ -278,7 +278,7 @@ def test_a_painter_paints_into_the_shapes_of_its_templates(
             if keep:
                 # Two pixels in every direction, diagonals too: so far the old clothes may tinge what is beside them.
                 far = ~ndimage.binary_dilation(clothes, np.ones((3, 3)), iterations=2)
-                np.testing.assert_array_equal(after.images[row, version][far], photos[row][1][far])
+                np.testing.assert_array_equal(after.images[row, version][far], photos[row].pixels[far])
             moved += not same
     assert moved > 6
     assert (after.clothing >= before.clothing).all()

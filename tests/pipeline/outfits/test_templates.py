@@ -22,7 +22,7 @@ SIZE = (64, 32)
 
 def chosen(root: Path, weights: Path, choice: TemplateChoice) -> Templates:
     photos = layout.images(root / "rgb/train")
-    return choose(choice, photos, StoredAnnotations(root), load_generator(weights), Canvas(*SIZE), SIZE)
+    return choose(choice, photos, root, StoredAnnotations(root), load_generator(weights), Canvas(*SIZE), SIZE)
 
 
 def test_templates_are_chosen_from_the_photos_and_survive_the_disk(

@@ -8,7 +8,7 @@ import torch
 
 from data import open_benchmark
 from data.annotation import CLOTHING_REGIONS, read_annotation
-from data.photo import read_photo
+from data.photo import Photo
 from data.runtime.errors import InputError
 from data.walkers.dataset import Recipe, write_walkers
 from pipeline.annotate.annotator import StoredAnnotations
@@ -38,9 +38,9 @@ def painter(tmp_path_factory: pytest.TempPathFactory) -> IdealPainter:
 def test_the_template_redrawn_in_its_own_clothes_is_itself(painter: IdealPainter) -> None:
     assert painter.painter.folder is not None
     chosen = [Path(photo) for photo in templates.load(painter.painter.folder).photos]
-    photos = [(photo, read_photo(photo)) for photo in chosen]
+    photos = [Photo.read(photo, painter.painter.root) for photo in chosen]
     redrawn = painter.paint(painter.sketch(photos))
-    originals = np.stack([pixels for _, pixels in photos]).astype(int)
+    originals = np.stack([photo.pixels for photo in photos]).astype(int)
     change = np.abs(redrawn.images - originals[:, None]).mean(axis=(2, 3, 4))
     own, other = change.diagonal(), change[~np.eye(2, dtype=bool)]
     assert own.max() < 5, "only the JPEG differs"
@@ -49,14 +49,14 @@ def test_the_template_redrawn_in_its_own_clothes_is_itself(painter: IdealPainter
 
 def test_clothes_change_and_the_rest_stays(painter: IdealPainter) -> None:
     root = painter.painter.root
-    photos = [(record.path, read_photo(record.path)) for record in open_benchmark("walkers", root).train]
+    photos = [Photo.read(record.path, root) for record in open_benchmark("walkers", root).train]
     redrawn = painter.paint(painter.sketch(photos))
     assert redrawn.found.all()
-    head = np.stack([np.isin(read_annotation(root, path).parsing, [2, 7]) for path, _ in photos])
-    change = np.abs(redrawn.images.astype(int) - np.stack([pixels for _, pixels in photos])[:, None]).mean(-1)
+    head = np.stack([np.isin(read_annotation(root, photo.path).parsing, [2, 7]) for photo in photos])
+    change = np.abs(redrawn.images.astype(int) - np.stack([photo.pixels for photo in photos])[:, None]).mean(-1)
     assert change[np.broadcast_to(redrawn.clothing[:, None], change.shape)].mean() > 20
     assert change[np.broadcast_to(head[:, None], change.shape)].mean() < 8
-    worn = np.stack([np.isin(read_annotation(root, path).parsing, CLOTHING_REGIONS) for path, _ in photos])
+    worn = np.stack([np.isin(read_annotation(root, photo.path).parsing, CLOTHING_REGIONS) for photo in photos])
     assert (worn == redrawn.clothing).mean() > 0.999
 
 

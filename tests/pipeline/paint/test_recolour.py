@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from data.annotation import CLOTHING_REGIONS, Annotation, Region, read_annotation, write_annotation
-from data.photo import read_photo
+from data.photo import Photo
 from data.runtime.errors import InputError
-from pipeline.annotate.annotator import Photo, StoredAnnotations
+from pipeline.annotate.annotator import StoredAnnotations
 from pipeline.cielab import to_cielab
 from pipeline.loaded import PROCESS
 from pipeline.paint.palette import FILE, SHEET, Palette, collect, load, measure
@@ -32,7 +32,7 @@ def painter(root: Path, folder: Path, seed: int = 0) -> RecolourPainter:
 
 
 def photos(root: Path, count: int = 6) -> list[Photo]:
-    return [(path, read_photo(path)) for path in training(root)[:count]]
+    return [Photo.read(path, root) for path in training(root)[:count]]
 
 
 def test_garments_take_the_colours_dealt_and_all_else_stays_to_the_bit(rendered: Path, tmp_path: Path) -> None:
@@ -41,8 +41,8 @@ def test_garments_take_the_colours_dealt_and_all_else_stays_to_the_bit(rendered:
     assert redrawn.images.shape == (6, 4, *SIZE, 3)
     assert redrawn.found.all()
     errors, folds = [], []
-    for row, (path, pixels) in enumerate(photos(rendered)):
-        parsing = read_annotation(rendered, path).parsing
+    for row, photo in enumerate(photos(rendered)):
+        pixels, parsing = photo.pixels, read_annotation(rendered, photo.path).parsing
         np.testing.assert_array_equal(redrawn.clothing[row], np.isin(parsing, CLOTHING_REGIONS))
         for version, donor in enumerate(redrawn.templates[row]):
             image = redrawn.images[row, version]
@@ -64,11 +64,10 @@ def test_each_photo_has_its_own_donors_by_seed_and_name(rendered: Path, tmp_path
     first, second = (painter(rendered, tmp_path / str(seed), seed) for seed in (0, 1))
     batch = photos(rendered)
     dealt = first.sketch(batch).dealt
-    names = [path.relative_to(rendered).as_posix() for path, _ in batch]
     palette = load(tmp_path / "0")
-    for name, row in zip(names, dealt, strict=True):
+    for photo, row in zip(batch, dealt, strict=True):
         assert len(set(row)) == 4
-        assert name not in [palette.photos[donor] for donor in row]
+        assert photo.name not in [palette.photos[donor] for donor in row]
     assert len({tuple(row) for row in dealt}) > 1
     np.testing.assert_array_equal(first.sketch(batch[::-1]).dealt[::-1], dealt)
     assert (second.sketch(batch).dealt != dealt).any()
@@ -90,7 +89,7 @@ def test_it_is_the_same_again_from_the_palette_on_disk_and_from_a_pickle(rendere
 
 
 def test_a_photo_without_a_person_is_not_found_and_takes_nothing(rendered: Path, tmp_path: Path) -> None:
-    stranger = (rendered / "nobody.jpg", np.full((64, 32, 3), 90, np.uint8))
+    stranger = Photo(rendered / "nobody.jpg", "nobody.jpg", np.full((64, 32, 3), 90, np.uint8))
     redrawn = (made := painter(rendered, tmp_path)).paint(made.sketch([*photos(rendered, 1), stranger]))
     np.testing.assert_array_equal(redrawn.found, [True, False])
     assert not redrawn.clothing[1].any()
@@ -140,7 +139,7 @@ def test_bright_ground_at_the_edge_of_dark_clothes_makes_no_specks(rendered: Pat
     write_annotation(tmp_path, tmp_path / "dark.jpg", annotation)
     made = painter(rendered, tmp_path)
     made.annotator = StoredAnnotations(tmp_path)
-    redrawn = made.paint(made.sketch([(tmp_path / "dark.jpg", pixels)]))
+    redrawn = made.paint(made.sketch([Photo(tmp_path / "dark.jpg", "dark.jpg", pixels)]))
     lightness = to_cielab(redrawn.images[0])[:, 12:48, :, 0]
     edge, ground, garment = lightness[..., 8].max(1), lightness[..., 0].max(1), lightness[..., 12:22].max((1, 2))
     assert (edge <= np.maximum(ground, garment) + 1).all()

@@ -42,7 +42,7 @@ def one_thread() -> Iterator[None]:
 @pytest.fixture(scope="module")
 def photos(rendered: Path) -> Photos:
     records = data.open_benchmark("prcc", rendered).train
-    return read_photos(records, StoredAnnotations(rendered), (64, 32), most=100, same_clothes=True)
+    return read_photos(records, rendered, StoredAnnotations(rendered), (64, 32), most=100, same_clothes=True)
 
 
 @pytest.fixture(scope="module")
@@ -252,7 +252,7 @@ def test_no_label_is_looked_at(walkers: Path) -> None:
     assert all(torch.equal(labelled[name], blind[name]) for name in labelled)
     unlabelled = data.open_benchmark("csv", walkers).train
     with pytest.raises(InputError, match="its clothes are unknown: leave out --same-clothes"):
-        read_photos(unlabelled, StoredAnnotations(walkers), (64, 32), most=100, same_clothes=True)
+        read_photos(unlabelled, walkers, StoredAnnotations(walkers), (64, 32), most=100, same_clothes=True)
 
 
 @pytest.mark.parametrize(
@@ -282,7 +282,7 @@ def test_photos_without_annotations_are_told(walkers: Path) -> None:
 def test_photos_that_cannot_be_read_are_left_out(walkers: Path) -> None:
     benchmark = data.open_benchmark("prcc", walkers)
     benchmark.train[0].path.write_bytes(b"")
-    photos = read_photos(benchmark.train, StoredAnnotations(walkers), (64, 32), most=100)
+    photos = read_photos(benchmark.train, walkers, StoredAnnotations(walkers), (64, 32), most=100)
     assert len(photos) == 17
     assert len(set(photos.outfits)) == 17
 

@@ -16,11 +16,10 @@ from PIL import Image
 
 import data
 from data.annotation import CLOTHING_REGIONS, FOLDER, read_annotation
-from data.photo import read_photo
+from data.photo import Photo, read_photo
 from data.runtime.errors import InputError, RunError
 from data.shards import SyncStore, newest_store, read_manifest
 from pipeline.__main__ import main
-from pipeline.annotate.annotator import Photo
 from pipeline.compose import make_plan
 from pipeline.paint.painter import Painter, Redrawn
 from pipeline.pise import POSE_TRANSFER, Generator, save_generator
@@ -76,7 +75,7 @@ class Inverter:
         self.calls += 1
         if self.calls in self.failing:
             raise MemoryError("no more of it")
-        images = np.stack([255 - image for _, image in sketch])[:, None].repeat(self.versions, 1)
+        images = np.stack([255 - photo.pixels for photo in sketch])[:, None].repeat(self.versions, 1)
         count = len(sketch)
         clothing = np.zeros((count, *self.size), np.bool_)
         clothing[:, :32] = True
@@ -295,7 +294,7 @@ def test_the_next_batch_is_sketched_and_the_last_one_written_while_one_is_painte
 
     class Patient(Inverter):
         def sketch(self, photos: Sequence[Photo]) -> Sequence[Photo]:
-            if photos[0][0] != first:
+            if photos[0].path != first:
                 sketched.release()
             return photos
 
