@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
 
 import click
 
-import data
 from data.runtime.allocator import keep_freed_memory
 from data.runtime.console import OneLineGroup
 from data.runtime.errors import InputError
-from data.runtime.options import PATH, Size, settings_option
-from data.runtime.places import GENERATORS, PARSERS, STORES, dataset_root
-from pipeline.settings import AnnotationSettings, SyncSettings
+from data.runtime.options import PATH, settings_option
+from data.runtime.places import PARSERS, STORES
+from pipeline.settings import FitSettings, SyncSettings
 
 # Whatever imports torch is imported by the commands that need it: help is asked for more often than a sync.
 
@@ -95,54 +93,16 @@ def verify(store: Path | None, dataset: str | None, photos: bool) -> None:
 
 
 @main.command()
-@click.option(
-    "--dataset",
-    type=click.Choice(data.names()),
-    default="walkers",
-    show_default=True,
-    help="whose unlabelled training photos to fit to; for walkers, people rendered for it",
-)
-@click.option("--data-root", type=PATH, help="its folder; by default work/datasets/<dataset>")
-@click.option("--scenes", type=click.IntRange(2), help="scenes to render, or the most photos to read; by default 6000")
-@click.option("--size", type=Size(), help="of the pictures; by default 256x128, for walkers 128x64")
-@click.option("--channels", type=click.IntRange(1), help="of the network; by default 32, walkers 16 (PISE's: 64)")
-@click.option("--steps", type=click.IntRange(1), help="of training; by default 20000, for walkers 12000")
-@click.option("--batch", type=click.IntRange(2), help="examples a step; by default 10")
-@click.option("--vgg-weights", type=PATH, help="of torchvision's vgg19: adds perceptual and style losses")
-@click.option("--same-clothes", is_flag=True, help="learn from other photos in the same clothes, by the labels")
-@click.option("--device", default="", help="cpu, cuda or cuda:N; by default a GPU if there is one")
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="of all that is drawn")
+@settings_option(FitSettings, "settings")
 @click.option("--jobs", type=click.IntRange(1), default=os.cpu_count() or 1, help="that render; by default one a core")
-@settings_option(AnnotationSettings, "annotations")
-def pise(
-    dataset: str,
-    data_root: Path | None,
-    vgg_weights: Path | None,
-    same_clothes: bool,
-    device: str,
-    jobs: int,
-    annotations: AnnotationSettings,
-    **given: Any,
-) -> None:
+def pise(settings: FitSettings, jobs: int) -> None:
     """Fit a generator for `sync --weights`; the same command again goes on where it was interrupted."""
-    import torch
+    from pipeline.compose import fit_generator
 
-    from pipeline.compose import find_device, make_annotator
-    from pipeline.pise.fitting import fit
-    from pipeline.pise.fitting.settings import PhotoSettings, PiseSettings, adjust
-
-    folder, on = GENERATORS / dataset, torch.device(find_device(device))
-    if dataset == "walkers":
-        if data_root or vgg_weights or same_clothes or annotations.chosen:
-            raise InputError("walkers are rendered with exact targets: leave --data-root and the options of photos out")
-        weights, fidelity = fit.fit_scenes(adjust(PiseSettings(), **given), folder, on, jobs)
+    weights, fidelity = fit_generator(settings, jobs)
+    if fidelity:
         click.echo(str(fidelity))
-    else:
-        benchmark = data.open_benchmark(dataset, dataset_root(dataset, data_root))
-        settings = adjust(PhotoSettings(same_clothes=same_clothes), **given)
-        annotator = make_annotator(annotations, dataset, benchmark.root, str(on))
-        weights = fit.fit_photos(benchmark, annotator, settings, folder, on, vgg_weights)
-    click.echo(f"weights: {weights} (look at {folder}/samples.png)")
+    click.echo(f"weights: {weights} (look at {weights.parent}/samples.png)")
 
 
 @main.command()

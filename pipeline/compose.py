@@ -1,8 +1,9 @@
-"""Composition: the one place where a sync is put together from its settings."""
+"""Composition: the one place where a sync, or the fit of a generator, is put together from its settings."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 
@@ -11,7 +12,7 @@ from data.annotation import Region
 from data.runtime.devices import choose_device
 from data.runtime.errors import InputError
 from data.runtime.logs import get_logger
-from data.runtime.places import ANNOTATIONS, STORES, dataset_root
+from data.runtime.places import ANNOTATIONS, GENERATORS, STORES, dataset_root
 from data.shards import newest_store, read_manifest
 from pipeline.annotate.annotator import Annotator
 from pipeline.annotate.choose import choose_annotator
@@ -21,8 +22,11 @@ from pipeline.paint.ideal import IdealPainter
 from pipeline.paint.painter import Painter
 from pipeline.paint.pise import PisePainter
 from pipeline.paint.recolour import RecolourPainter
-from pipeline.settings import AnnotationSettings, SyncSettings
+from pipeline.settings import AnnotationSettings, FitSettings, SyncSettings
 from pipeline.sync import Plan, plan_sync, training_photos
+
+if TYPE_CHECKING:
+    from pipeline.pise.fitting.fidelity import Fidelity
 
 WALKERS_WEIGHTS = Path(__file__).parent / "pise" / "walkers.safetensors"
 
@@ -83,6 +87,37 @@ def _painter(settings: SyncSettings, dataset: str, root: Path) -> Painter:
         cut=settings.cut,
     )
     return IdealPainter(pise) if settings.painter == "ideal" else pise
+
+
+def fit_generator(settings: FitSettings, jobs: int = 1) -> tuple[Path, Fidelity | None]:
+    """Fit a generator to rendered people, if the data set is walkers, else to the data set's own training photos.
+
+    Args:
+        settings: what to fit to, and how.
+        jobs: processes that render.
+
+    Returns:
+        The file of the weights, in a folder below `work/pise/`; for walkers, how well others of them are painted.
+
+    Raises:
+        InputError: something chosen is not there, cannot be used, or does not go with the rest.
+        RunError: the loss is not finite, or the folder holds another fit.
+        Interrupted: it was; the same call goes on.
+    """
+    # A sync needs neither this nor torchvision.
+    from pipeline.pise.fitting.fit import fit_photos, fit_scenes
+    from pipeline.pise.fitting.settings import PhotoSettings, PiseSettings, adjust
+
+    folder, device = GENERATORS / settings.dataset, find_device(settings.device)
+    given = {name: getattr(settings, name) for name in ("scenes", "size", "channels", "steps", "batch", "seed")}
+    if settings.dataset == "walkers":
+        if settings.data_root or settings.vgg_weights or settings.same_clothes or settings.annotations.chosen:
+            raise InputError("walkers are rendered with exact targets: leave --data-root and the options of photos out")
+        return fit_scenes(adjust(PiseSettings(), **given), folder, torch.device(device), jobs)
+    benchmark = data.open_benchmark(settings.dataset, dataset_root(settings.dataset, settings.data_root))
+    photos = adjust(PhotoSettings(same_clothes=settings.same_clothes), **given)
+    annotator = make_annotator(settings.annotations, settings.dataset, benchmark.root, device)
+    return fit_photos(benchmark, annotator, photos, folder, torch.device(device), settings.vgg_weights), None
 
 
 def make_annotator(settings: AnnotationSettings, dataset: str, root: Path, device: str) -> Annotator:

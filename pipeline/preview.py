@@ -7,9 +7,11 @@ from html import escape
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
+import numpy.typing as npt
+from PIL import Image
 
 from data.runtime.files import replacing
+from data.runtime.progress import progress
 from data.shards import SyncStore
 from data.sheet import contact_sheet
 from pipeline.outfits import templates
@@ -27,7 +29,7 @@ class Statistics:
     Attributes:
         name: of its file.
         photos: how many it has.
-        alone: names of those without a person.
+        alone: the names of those without a person.
         clothing: mean difference of the versions from their photos inside the clothes, in grey levels.
         rest: the same outside the clothes.
     """
@@ -42,25 +44,30 @@ class Statistics:
 def write_preview(store: SyncStore, rows: int = 6, seed: int = 0) -> Path:
     """Write a contact sheet of a few photos from each shard, and a page that shows all, into the store's `preview`.
 
-    On a sheet each row is a photo and its versions, under a strip of the templates where the store has some. Gives the
-    path of the page.
+    On a sheet each row is a photo and its versions, under a strip of the templates where the store has some.
+
+    Args:
+        store: what to show.
+        rows: photos of each shard.
+        seed: of their draw.
+
+    Returns:
+        The path of the page.
     """
     folder = store.path / FOLDER
     folder.mkdir(exist_ok=True)
     strip = _strip(store)
     sections = []
-    for name, photos in tqdm(store.shards, "preview", delay=2, disable=None, unit=" shards"):
-        if not photos:
-            continue
-        drawn = np.sort(np.random.default_rng(seed).permutation(photos)[:rows])
-        labels = ["templates" if len(strip) else "", *map(str, drawn)]
-        titles = ["photo", *(f"version {number + 1}" for number in range(store.versions))]
-        sheet = contact_sheet([*strip, *store.groups(drawn)], labels[1 - len(strip) :], titles)
-        file = f"{Path(name).stem}.png"
-        with replacing(folder / file) as temporary:
-            sheet.save(temporary, format="PNG")
-        sources = [store.source(number) for number in drawn]
-        sections.append(_section(measure(store, name, photos), file, dict(zip(drawn.tolist(), sources, strict=True))))
+    with progress("preview", len(store.shards), "shards", delay=2) as bar:
+        for name, photos in store.shards:
+            if photos:
+                drawn = np.sort(np.random.default_rng(seed).permutation(photos)[:rows])
+                file = f"{Path(name).stem}.png"
+                with replacing(folder / file) as temporary:
+                    _sheet(store, drawn, strip).save(temporary, format="PNG")
+                sources = {int(number): store.source(number) for number in drawn}
+                sections.append(_section(measure(store, name, photos), file, sources))
+            bar.advance()
     with replacing(folder / PAGE) as temporary:
         temporary.write_text(_page(store, sections), encoding="utf-8", errors="backslashreplace")
     return folder / PAGE
@@ -83,7 +90,14 @@ def in_words(shard: Statistics) -> str:
     )
 
 
-def _strip(store: SyncStore) -> list[list[np.ndarray]]:
+def _sheet(store: SyncStore, drawn: npt.NDArray[np.int64], strip: list[list[npt.NDArray[np.uint8]]]) -> Image.Image:
+    """Photos with their versions, under the strip of templates."""
+    labels = [*(["templates"] * len(strip)), *map(str, drawn)]
+    titles = ["photo", *(f"version {number + 1}" for number in range(store.versions))]
+    return contact_sheet([*strip, *store.groups(drawn)], labels, titles)
+
+
+def _strip(store: SyncStore) -> list[list[npt.NDArray[np.uint8]]]:
     """A row with the templates, its first place empty so that each stands over its version; none if there are none."""
     if not (store.path / templates.FILE).is_file():
         return []

@@ -1,4 +1,4 @@
-"""Settings: all that can be chosen about a sync, from which the options of the commands are made."""
+"""Settings: all that can be chosen about a sync and about a fit, from which the options of the commands are made."""
 
 from __future__ import annotations
 
@@ -87,4 +87,43 @@ class SyncSettings:
             click.Choice(PAINTERS),
         ),
     )
+    annotations: AnnotationSettings = field(default_factory=AnnotationSettings)
+
+
+@dataclass(frozen=True)
+class FitSettings:
+    """Which photos a generator is fitted to, and how; None stands for what suits the data set."""
+
+    dataset: str = field(
+        default="walkers",
+        metadata=option(
+            "whose unlabelled training photos to fit to; for walkers, people rendered for it",
+            click.Choice(data.names()),
+        ),
+    )
+    data_root: Path | None = field(
+        default=None, metadata=option("its folder; by default work/datasets/<dataset>", PATH)
+    )
+    scenes: int | None = field(
+        default=None,
+        metadata=option("scenes to render, or the most photos to read; by default 6000", click.IntRange(2)),
+    )
+    size: tuple[int, int] | None = field(
+        default=None, metadata=option("of the pictures; by default 256x128, for walkers 128x64", Size())
+    )
+    channels: int | None = field(
+        default=None, metadata=option("of the network; by default 32, walkers 16 (PISE's: 64)", click.IntRange(1))
+    )
+    steps: int | None = field(
+        default=None, metadata=option("of training; by default 20000, for walkers 12000", click.IntRange(1))
+    )
+    batch: int | None = field(default=None, metadata=option("examples a step; by default 10", click.IntRange(2)))
+    vgg_weights: Path | None = field(
+        default=None, metadata=option("of torchvision's vgg19: adds perceptual and style losses", PATH)
+    )
+    same_clothes: bool = field(
+        default=False, metadata=option("learn from other photos in the same clothes, by the labels", bool)
+    )
+    device: str = field(default="", metadata=option("cpu, cuda or cuda:N; by default a GPU if there is one"))
+    seed: int = field(default=0, metadata=option("of all that is drawn", click.IntRange(0)))
     annotations: AnnotationSettings = field(default_factory=AnnotationSettings)
