@@ -75,7 +75,10 @@ class Config:
     momentum: float = _setting(0.3, "share of the old memory kept in a step", "m", low=0.0, high=1.0)
     alpha: float = _setting(0.3, "weight of L_s", "alpha", low=0.0)
     consistency_temperature: float = _setting(
-        method.DISTRIBUTION_TEMPERATURE, "temperature of the softmax over a feature's numbers in L_s", "T", low=1e-4
+        method.DISTRIBUTION_TEMPERATURE,
+        "of the softmax over a feature's numbers, in L_s and to find the hardest",
+        "T",
+        low=1e-4,
     )
     consistency_from: int = _setting(1, "first epoch with L_s", low=1)
 

@@ -134,9 +134,12 @@ class Trainer:
 
     def begin_epoch(self, labels: np.ndarray, initial: Tensor) -> None:
         """Take pseudo labels, int64 (N,), noise -1, and the vectors (C, d) that the clusters' memories start from."""
-        updates = UPDATES[self.config.sampling]
+        config = self.config
         self.state.labels = labels
-        self.state.memories = [ClusterMemory(initial, self.config.momentum, way).to(self.device) for way in updates]
+        self.state.memories = [
+            ClusterMemory(initial, config.momentum, update, config.consistency_temperature).to(self.device)
+            for update in UPDATES[config.sampling]
+        ]
         self._batches = None
 
     def step(self) -> Measures:

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from trainer.losses import distribution, info_nce
-from trainer.method import TEMPERATURE, Update
+from trainer.losses import info_nce
+from trainer.method import DISTRIBUTION_TEMPERATURE, TEMPERATURE, Update
 
 
 class ClusterMemory(nn.Module):
@@ -19,7 +19,7 @@ class ClusterMemory(nn.Module):
 
     - "instance": each feature of the cluster in turn, in the order of the batch (Cluster Contrast, Dai et al. 2021);
     - "average": the mean of the cluster's features in the batch;
-    - "hardest": the feature with the largest KL(p(f) || p(F)), p = `losses.distribution`: softmax(f / 0.1), as in L_s;
+    - "hardest": the feature with the largest KL(p(f) || p(F)), p(f) = softmax(f / distribution_temperature), as in L_s;
     - "hardest-cosine": the feature least similar to F by cosine (Cluster Contrast).
 
     Of features that are equally hard the first of the batch is taken. Clusters without a feature in the batch stay.
@@ -30,6 +30,8 @@ class ClusterMemory(nn.Module):
         initial: (C, d), what the clusters start from; scaled to unit length.
         momentum: in [0, 1], the share of F that a step keeps.
         update: one of the four names above.
+        distribution_temperature: above 0, at which "hardest" reads features as distributions; the others have no use
+            for it.
 
     Raises:
         ValueError: for an unknown update, a momentum outside [0, 1], or an initial that is not a matrix.
@@ -37,7 +39,13 @@ class ClusterMemory(nn.Module):
 
     features: Tensor
 
-    def __init__(self, initial: Tensor, momentum: float, update: Update) -> None:
+    def __init__(
+        self,
+        initial: Tensor,
+        momentum: float,
+        update: Update,
+        distribution_temperature: float = DISTRIBUTION_TEMPERATURE,
+    ) -> None:
         super().__init__()
         if update not in get_args(Update):
             raise ValueError(f"unknown update {update!r}: choose one of {', '.join(get_args(Update))}")
@@ -47,6 +55,7 @@ class ClusterMemory(nn.Module):
             raise ValueError(f"initial has shape {tuple(initial.shape)}: give one vector a cluster, (C, d)")
         self.momentum = momentum
         self.update = update
+        self.distribution_temperature = distribution_temperature
         self.register_buffer("features", functional.normalize(initial.detach().float(), dim=1))
 
     def loss(self, features: Tensor, labels: Tensor, temperature: float = TEMPERATURE) -> Tensor:
@@ -78,11 +87,18 @@ class ClusterMemory(nn.Module):
             elif self.update == "average":
                 new = self._blend(old, grouped.sum(dim=1) / present.sum(dim=1, keepdim=True))
             else:
-                hardness = (_divergence if self.update == "hardest" else _dissimilarity)(grouped, old[:, None])
+                hardness = self._hardness(grouped, old[:, None])
                 hardest = hardness.masked_fill(~present, -torch.inf).argmax(dim=1)
                 new = self._blend(old, grouped[torch.arange(len(grouped), device=grouped.device), hardest])
             # Not in place: the graph of a loss that is still to be backpropagated holds the old memory.
             self.features = self.features.index_copy(0, clusters, new)
+
+    def _hardness(self, features: Tensor, memory: Tensor) -> Tensor:
+        if self.update == "hardest-cosine":
+            return -(features * memory).sum(dim=-1)
+        # In logarithms: at low temperatures the distributions themselves hold zeros, whose ratio is not a number.
+        ours, theirs = (torch.log_softmax(x / self.distribution_temperature, dim=-1) for x in (features, memory))
+        return (ours.exp() * (ours - theirs)).sum(dim=-1)
 
     def _blend(self, old: Tensor, target: Tensor) -> Tensor:
         return functional.normalize(self.momentum * old + (1 - self.momentum) * target, dim=1)
@@ -98,13 +114,3 @@ def _group(features: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     grouped = features.new_zeros(len(clusters), most, features.shape[1])
     grouped[cluster, place] = features[order]
     return clusters, grouped, torch.arange(most, device=labels.device) < counts[:, None]
-
-
-def _divergence(features: Tensor, memory: Tensor) -> Tensor:
-    """Return KL(p(features) || p(memory)) over the last dimension."""
-    ours, theirs = distribution(features), distribution(memory)
-    return (ours * (ours / theirs).log()).sum(dim=-1)
-
-
-def _dissimilarity(features: Tensor, memory: Tensor) -> Tensor:
-    return -(features * memory).sum(dim=-1)

@@ -93,6 +93,6 @@ class State:
         self.total, self.best, self.history = Measures(*content["sums"]), content["best"], content["history"]
         self.memories = []
         for features, update in zip(content["memories"], UPDATES[config.sampling], strict=False):
-            memory = ClusterMemory(features, config.momentum, update)
+            memory = ClusterMemory(features, config.momentum, update, config.consistency_temperature)
             memory.load_state_dict({"features": features})  # Bit for bit: the constructor scales to unit length again.
             self.memories.append(memory.to(self.encoder.device))

@@ -2,7 +2,7 @@
 
 from data.shards.format import FORMAT, MANIFEST, Manifest, ShardStatus, read_manifest, write_manifest
 from data.shards.shard import read_status
-from data.shards.store import SyncStore, newest_store
+from data.shards.store import SyncStore, finished_stores, newest_store
 from data.shards.verify import verify
 from data.shards.writer import Groups, ShardWriter, writing_shard
 
@@ -14,6 +14,7 @@ __all__ = [
     "ShardStatus",
     "ShardWriter",
     "SyncStore",
+    "finished_stores",
     "newest_store",
     "read_manifest",
     "read_status",

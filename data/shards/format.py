@@ -143,6 +143,9 @@ def read_manifest(folder: Path) -> Manifest:
         if content["format"] != FORMAT:
             raise InputError(f"{path}: format {content['format']}, but this program reads {FORMAT}: repeat `make sync`")
         height, width = content["size"]
+        recipe = content.get("recipe", {})
+        if not isinstance(recipe, dict):
+            raise TypeError("its recipe is none")
         return Manifest(
             key=content["key"],
             dataset=content["dataset"],
@@ -151,13 +154,13 @@ def read_manifest(folder: Path) -> Manifest:
             size=(int(height), int(width)),
             shards=tuple(_shard(entry) for entry in content["shards"]),
             finished=content["finished"],
-            recipe=content.get("recipe", {}),
+            recipe=recipe,
             list_file=content.get("list"),
             list_sha256=content.get("list_sha256"),
         )
     except FileNotFoundError:
         raise InputError(f"{folder}: no {MANIFEST}, so this is no sync folder: make one with `make sync`") from None
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(f"{path}: damaged ({error}): remove it and repeat `make sync`") from error
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from data.runtime.errors import InputError
-from data.shards.format import MANIFEST, read_manifest
+from data.shards.format import MANIFEST, Manifest, read_manifest
 from data.shards.shard import Shard, open_shard
 
 _MAX_OPEN = 256
@@ -110,21 +110,27 @@ class SyncStore:
         return self._open[number]
 
 
-def newest_store(work: Path, dataset: str | None = None) -> Path:
-    """Find the store in the folder `work`, of this data set if given, that was finished or asked for last.
-
-    Raises:
-        InputError: there is none.
-    """
-    found = []
+def finished_stores(work: Path, dataset: str | None = None) -> list[tuple[Path, Manifest]]:
+    """List the finished stores in the folder `work`, of this data set if given; first the one asked for last."""
+    found: dict[tuple[int, Path], Manifest] = {}
     for path in work.glob(f"*/{MANIFEST}"):
         try:
             manifest = read_manifest(path.parent)
         except InputError:
             continue  # of another version, or torn: no reason not to use those that are whole
         if manifest.finished and dataset in (None, manifest.dataset):
-            found.append((path.stat().st_mtime_ns, path.parent))
-    if not found:
+            found[path.stat().st_mtime_ns, path.parent] = manifest
+    return [(folder, found[time, folder]) for time, folder in sorted(found, reverse=True)]
+
+
+def newest_store(work: Path, dataset: str | None = None) -> Path:
+    """Find the store in the folder `work`, of this data set if given, that was finished or asked for last.
+
+    Raises:
+        InputError: there is none.
+    """
+    stores = finished_stores(work, dataset)
+    if not stores:
         of = f"of {dataset} " if dataset else ""
         raise InputError(f"{work}: no finished sync {of}there: make one with `make sync`")
-    return max(found)[1]
+    return stores[0][0]

@@ -117,12 +117,17 @@ def test_training_learns_and_records(store: SyncStore, tiny: Tiny, tmp_path: Pat
 
 
 @pytest.mark.parametrize("sampling", ["none", "average", "hardest", "both"])
-@pytest.mark.parametrize(("c_a", "c_i"), [(True, True), (True, False), (False, True), (False, False)])
+@pytest.mark.parametrize(
+    ("c_a", "c_i", "consistency_temperature"),
+    [(True, True, 0.1), (True, True, 0.7), (True, False, 0.1), (False, True, 0.1), (False, False, 0.1)],
+)
 def test_a_step_is_the_paper_s(
-    store: SyncStore, tiny: Tiny, tmp_path: Path, sampling: str, c_a: bool, c_i: bool
+    store: SyncStore, tiny: Tiny, tmp_path: Path, sampling: str, c_a: bool, c_i: bool, consistency_temperature: float
 ) -> None:
     """One step against Algorithm 1 written out: which images are contrasted, L, and the memories after it."""
-    config = tiny(epochs=1, iterations=1, sampling=sampling, c_a=c_a, c_i=c_i)
+    config = tiny(
+        epochs=1, iterations=1, sampling=sampling, c_a=c_a, c_i=c_i, consistency_temperature=consistency_temperature
+    )
     trainer = Trainer(config, store, start(store, config, tmp_path / "run"), CPU, Watcher())
     trainer.cluster()
     state, seen = trainer.state, []
@@ -165,7 +170,8 @@ def test_a_step_is_the_paper_s(
             elif update == "mean":
                 targets = [members.mean(0)]
             else:
-                p, q = torch.softmax(members / 0.1, 1), torch.softmax(old[cluster] / 0.1, 0)
+                T = config.consistency_temperature
+                p, q = torch.softmax(members / T, 1), torch.softmax(old[cluster] / T, 0)
                 targets = [members[(p * (p / q).log()).sum(1).argmax()]]
             for target in targets:
                 new = F.normalize(config.momentum * new + (1 - config.momentum) * target, dim=0)

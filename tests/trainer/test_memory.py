@@ -130,6 +130,17 @@ def test_half_precision_features_are_taken() -> None:
     assert memory.loss(features, labels, 0.05).dtype == memory.features.dtype == torch.float32
 
 
+@pytest.mark.parametrize(("temperature", "hardest"), [(1e-4, 0), (0.01, 0), (0.3, 1), (1.0, 1)])
+def test_the_hardest_is_sought_at_the_temperature_given(temperature: float, hardest: int) -> None:
+    """Cold, what counts is which number is the largest; warm, all of them. Neither is the default's choice by luck."""
+    near_with_another_peak, far_with_the_same_peak = (3.0, 4.0, 6.0, 6.5), (6.0, 0.0, 8.0, 1.0)
+    features = functional.normalize(torch.tensor([near_with_another_peak, far_with_the_same_peak]), dim=1)
+    # A memory that keeps nothing of its old vector shows which feature it was stepped to.
+    memory = ClusterMemory(torch.tensor([[3.0, 4.0, 6.5, 6.0]]), 0.0, "hardest", temperature)
+    memory.step(features, torch.tensor([0, 0]))
+    torch.testing.assert_close(memory.features[0], features[hardest])
+
+
 def test_no_gradient_reaches_the_memory_and_nothing_of_it_is_a_parameter() -> None:
     memory = ClusterMemory(unit(4, 8), 0.3, "average")
     features = unit(9, 8, seed=2).requires_grad_()

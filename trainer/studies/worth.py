@@ -12,7 +12,7 @@ import numpy as np
 
 from data.runtime.errors import InputError, RunError
 from data.runtime.tables import format_table
-from data.shards import MANIFEST, read_manifest
+from data.shards import finished_stores
 from trainer import runs
 from trainer.ranking.results import Result, read_results
 
@@ -87,7 +87,10 @@ def measure(arm: Arm, seed: int, split: str, options: Sequence[str] = ()) -> tup
     _trainer("train", "--sync", str(arm.store), "--run", name, "--preset", "walkers", *settings)
     _trainer("eval", "--run", name, "--split", split)
     every = read_results(runs.find_run(name).folder / "results.json")
-    return tuple(result for result in every if result.protocol.split == split)
+    plain = [result for result in every if not (result.protocol.rerank or result.protocol.flip)]
+    # Of several measurements of a protocol, such as of an earlier evaluation elsewhere, the one just made stands last.
+    asked = {str(result.protocol): result for result in plain if result.protocol.split == split}
+    return tuple(asked.values())
 
 
 def format_worth(measured: Mapping[str, Sequence[Sequence[Result]]], shots: str) -> str:
@@ -137,16 +140,12 @@ def _gains(rows: Sequence[Row]) -> str:
 
 def _newest(stores: Path, painter: str, keep_person: bool = False) -> Path:
     """Return the walkers' finished shards by this painter that were made or asked for last."""
-    found = []
-    for path in stores.glob(f"walkers-*/{MANIFEST}"):
-        manifest = read_manifest(path.parent)
+    for folder, manifest in finished_stores(stores, "walkers"):
         recipe = manifest.recipe
-        if manifest.finished and (recipe.get("painter"), recipe.get("keep_person", False)) == (painter, keep_person):
-            found.append((path.stat().st_mtime, path.parent))
-    if not found:
-        how = "`make sync DATASET=walkers ARGS=--keep-person`" if keep_person else "`make worth`"
-        raise InputError(f"{stores}: no finished shards of walkers redrawn by {painter}: run {how}, which makes them")
-    return max(found)[1]
+        if (recipe.get("painter"), recipe.get("keep_person", False)) == (painter, keep_person):
+            return folder
+    how = "`make sync DATASET=walkers ARGS=--keep-person`" if keep_person else "`make worth`"
+    raise InputError(f"{stores}: no finished shards of walkers redrawn by {painter}: run {how}, which makes them")
 
 
 def _trainer(*words: str) -> None:

@@ -1,13 +1,17 @@
 """The table of what redrawing is worth: means and spreads over seeds, gains over the baseline."""
 
+import json
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from data.runtime.errors import InputError
-from data.shards import MANIFEST, Manifest, write_manifest
-from trainer.ranking.results import EvaluationProtocol, Result, Score
+from data.runtime.files import write_json
+from data.shards import MANIFEST, Manifest, read_manifest, write_manifest
+from trainer.ranking.results import EvaluationProtocol, Result, Score, write_results
+from trainer.studies import worth
 from trainer.studies.worth import arms, format_worth
 
 
@@ -106,6 +110,38 @@ def test_shards_of_other_painters_are_passed_over(tmp_path: Path) -> None:
         (tmp_path / f"walkers-{key}").mkdir()
         write_manifest(tmp_path / f"walkers-{key}", Manifest("key", "walkers", "root", 3, (8, 4), (), "now", recipe))
     assert [arm.store.name for arm in arms(tmp_path)] == ["walkers-pise", "walkers-pise", "walkers-ideal"]
+
+
+@pytest.mark.parametrize("torn", ["", "{", "[]", '"text"', '{"format": 1}', "recipe", "shards"])
+def test_a_torn_manifest_is_passed_over(tmp_path: Path, torn: str) -> None:
+    for painter in ("pise", "ideal"):
+        make_shards(tmp_path / f"walkers-{painter}", painter, keep_person=False)
+    manifest = make_shards(tmp_path / "walkers-torn", "pise", keep_person=False)
+    damages: dict[str, dict[str, object]] = {"recipe": {"recipe": None}, "shards": {"shards": ["shard-00000.h5"]}}
+    manifest.write_text(json.dumps({**json.loads(manifest.read_text()), **damages[torn]}) if torn in damages else torn)
+    assert [arm.store.name for arm in arms(tmp_path)] == ["walkers-pise", "walkers-pise", "walkers-ideal"]
+    with pytest.raises(InputError, match="damaged"):
+        read_manifest(manifest.parent)
+
+
+def test_only_the_evaluation_that_was_asked_for_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rows of a re-ranking, of mirrored photos, of other people, or measured elsewhere before, are not the table's."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(worth, "_trainer", lambda *words: None)
+    folder = tmp_path / "work" / "runs" / "worth-baseline-key-0"
+    folder.mkdir(parents=True)
+    write_json(folder / "config.json", {})
+    protocol = EvaluationProtocol("walkers", "test", "clothing-change", "multi-shot", 1)
+    protocols = [
+        replace(protocol, draws=3),
+        protocol,
+        replace(protocol, flip=True),
+        replace(protocol, rerank=True),
+        replace(protocol, split="validation"),
+    ]
+    write_results(folder / "results.json", [Result(p, (Score(p, "R1", 1.0, None, 1.0),), 9, 0, 9) for p in protocols])
+    measured = worth.measure(worth.Arm("baseline", Path("walkers-key")), 0, "test")
+    assert [result.protocol for result in measured] == [protocol]
 
 
 def test_missing_kept_shards_say_how_to_make_them(tmp_path: Path) -> None:
