@@ -70,6 +70,7 @@ class Trainer:
             os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         torch.backends.cudnn.benchmark = not config.deterministic
         torch.use_deterministic_algorithms(config.deterministic)
+        self._opening: list[str] = []
         self.state = self._initial_state()
         if config.compile:
             self.state.encoder.body.compile()
@@ -92,6 +93,8 @@ class Trainer:
                 cannot be read.
         """
         config, state = self.config, self.state
+        while self._opening:
+            self.observer.say(self._opening.pop(0))
         while state.epoch < config.epochs:
             begun = time.perf_counter()
             if state.iteration == 0:
@@ -199,9 +202,9 @@ class Trainer:
             encoder,
             torch.optim.Adam(encoder.parameters(), lr=config.lr, weight_decay=config.weight_decay, fused=True),
         )
-        say = self.observer.say
+        say = self._opening.append
         for line in damaged:
-            say(f"{line}: going on from the one before")
+            say(f"{line}: {'going on from the one before' if content else 'training from the start'}")
         if content is None:
             say(describe(config, encoder))
             needed = memory_needed(len(self.store), encoder.dimensions, config.k1, config.k2, config.search)

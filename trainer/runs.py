@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import pickle
 import platform
 import shlex
 import subprocess
@@ -74,22 +75,41 @@ class Run:
         path = self.folder / "run.json"
         write_json(path, {**(_read_json(path) if path.exists() else {}), **facts})
 
+    @property
+    def begun(self) -> bool:
+        """Say whether anything was learned in it; a folder without that may be started anew with other settings."""
+        return bool(self.checkpoints()) or self._best.exists()
+
+    @property
+    def finished(self) -> bool:
+        """Say whether it was trained to its end, and a checkpoint of the end is whole."""
+        if not (self.folder / "run.json").exists() or not self.facts.get("finished"):
+            return False
+        content, _ = self.load()
+        return content is not None and content["epoch"] >= self.config.epochs
+
     def checkpoints(self) -> list[Path]:
         """List the checkpoints kept, newest first."""
         return sorted(self.folder.glob("checkpoint-*.pt"), reverse=True)
+
+    @property
+    def _best(self) -> Path:
+        return self.folder / "best.pt"
 
     def save(self, state: dict[str, Any], epoch: int, iteration: int) -> Path:
         """Write a checkpoint of this many whole epochs and further steps, whole or not at all, and drop all but two."""
         path = self.folder / f"checkpoint-{epoch:05d}-{iteration:07d}.pt"
         with replacing(path) as part:
             torch.save(state, part)
-        for old in self.checkpoints()[KEPT:]:
-            old.unlink()
+        # Later ones were damaged: training would not have begun before them.
+        kept = [file for file in self.checkpoints() if file <= path][:KEPT]
+        for file in set(self.checkpoints()) - set(kept):
+            file.unlink()
         return path
 
     def save_best(self, state: dict[str, Any]) -> None:
         """Write best.pt, whole or not at all."""
-        with replacing(self.folder / "best.pt") as part:
+        with replacing(self._best) as part:
             torch.save(state, part)
 
     def load(self) -> tuple[dict[str, Any] | None, list[str]]:
@@ -105,17 +125,25 @@ class Run:
     def checkpoint(self, which: str = "last") -> dict[str, Any]:
         """Give the content of the `last` checkpoint that is whole, or of the `best`; InputError if there is none."""
         if which == "best":
-            path = self.folder / "best.pt"
-            if not path.exists():
+            if not self._best.exists():
                 raise InputError(
                     f"run {self.name} has no best.pt: train with --validate-every, or take the last encoder"
                 )
-            return read_checkpoint(path)
+            try:
+                return read_checkpoint(self._best)
+            except InputError as error:
+                raise InputError(f"{error}: take the last encoder of run {self.name}") from error
         content, damaged = self.load()
-        for line in damaged:
-            _log.warning(line)
+        if content is None and damaged:
+            other = " or take its best encoder (--checkpoint best)" if self._best.exists() else ""
+            raise InputError(
+                f"{'; '.join(damaged)}: run {self.name} has no other checkpoint, train it again from the start"
+                f" (make train RUN={self.name}){other}"
+            )
         if content is None:
-            raise InputError(f"run {self.name} has no checkpoint yet: train it first")
+            raise InputError(f"run {self.name} has no checkpoint yet: train it first (make train RUN={self.name})")
+        for line in damaged:
+            _log.warning(f"{line}: the checkpoint before it is taken")
         return content
 
 
@@ -126,35 +154,51 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
             spoilt = archive.testzip()
         if spoilt is not None:
             raise InputError(f"{path} is damaged (in {spoilt})")
-        return dict(torch.load(path, map_location="cpu", weights_only=True))
+        content = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError as error:
         raise InputError(f"{path}: there is no such checkpoint") from error
-    except (zipfile.BadZipFile, RuntimeError, EOFError, ValueError, OSError) as error:
+    except PermissionError:  # The file may well be whole.
+        raise
+    except (zipfile.BadZipFile, pickle.UnpicklingError, RuntimeError, EOFError, ValueError, OSError) as error:
         raise InputError(f"{path} is damaged ({' '.join(str(error).split())})") from error
+    if not isinstance(content, dict) or "epoch" not in content:
+        raise InputError(f"{path} is damaged (it holds no checkpoint of a training)")
+    return content
+
+
+def check(run: Run, config: Config, manifest: Manifest) -> None:
+    """Refuse a run that has learned something from other settings or shards; nothing is written.
+
+    Raises InputError, which names a setting that differs.
+    """
+    if not run.begun or not (run.folder / "config.json").exists():
+        return
+    theirs = dataclasses.asdict(run.config)
+    for name, value in dataclasses.asdict(config).items():
+        if theirs[name] != value:
+            raise InputError(
+                f"run {run.name} was started with {name} {theirs[name]}, not {value}: give another run name,"
+                " or the same settings to go on"
+            )
+    if run.facts.get("key") != manifest.key:
+        raise InputError(f"run {run.name} was started on the shards {run.sync}: give another run name, or those")
 
 
 def start(folder: Path, config: Config, sync: Path, manifest: Manifest, device: torch.device) -> Run:
-    """Make a run's folder, or open the one there, whose settings and shards must be these.
+    """Make a run's folder, or open the one there, whose settings and shards must be these if it has learned anything.
 
-    Raises InputError where a run of this name was started with others: the message names a setting that differs.
+    Raises InputError as `check` does.
     """
     run = Run(folder)
-    if (folder / "config.json").exists():
-        theirs = dataclasses.asdict(run.config)
-        for name, value in dataclasses.asdict(config).items():
-            if theirs[name] != value:
-                raise InputError(
-                    f"run {run.name} was started with {name} {theirs[name]}, not {value}: give another run name,"
-                    " or the same settings to go on"
-                )
-        if run.facts.get("key") != manifest.key:
-            raise InputError(f"run {run.name} was started on the shards {run.sync}: give another run name, or those")
-        for part in folder.glob(f".*{SUFFIX}"):
-            part.unlink(missing_ok=True)
+    check(run, config, manifest)
+    for part in folder.glob(f".*{SUFFIX}"):
+        part.unlink(missing_ok=True)
+    if run.begun and (folder / "config.json").exists():
         if run.facts | _origin(manifest) != run.facts:
             run.note(**_origin(manifest))
         return run
     folder.mkdir(parents=True, exist_ok=True)
+    (folder / "run.json").unlink(missing_ok=True)
     run.note(
         started=_now(),
         command=shlex.join(["python", "-m", "trainer", *sys.argv[1:]]),
@@ -187,11 +231,14 @@ def read_config(path: Path) -> tuple[Config, Path]:
 
 
 def last_run(folder: Path = RUNS) -> Run:
-    """Give the run in this folder that was started or finished last; InputError if there is none."""
-    runs = sorted(folder.glob("*/run.json"), key=lambda path: path.stat().st_mtime)
-    if not runs:
-        raise InputError(f"there is no run in {folder}: train one first (make train)")
-    return Run(runs[-1].parent)
+    """Give the run in this folder that was started or finished last, of those that have learned anything.
+
+    Raises InputError if there is none.
+    """
+    begun = [path for path in folder.glob("*/run.json") if Run(path.parent).begun]
+    if not begun:
+        raise InputError(f"there is no run with a checkpoint in {folder}: train one first (make train)")
+    return Run(max(begun, key=lambda path: path.stat().st_mtime).parent)
 
 
 def find_run(name: str, folder: Path = RUNS) -> Run:

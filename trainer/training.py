@@ -79,23 +79,26 @@ def train_run(
     """
     store = SyncStore(folder)
     manifest = store.manifest
-    target = RUNS / (name or f"{manifest.dataset}-{config.digest[:8]}")
+    run = runs.Run(RUNS / (name or f"{manifest.dataset}-{config.digest[:8]}"))
     with distributed.process_group(device):
         first = distributed.rank() == 0
-        run = distributed.from_first(runs.start(target, config, folder.absolute(), manifest, device) if first else None)
+        runs.check(run, config, manifest)
+        if distributed.from_first(run.finished if first else None):
+            if first:
+                _log.info(f"run {run.name} is finished ({run.folder}): evaluate it, or give another run name or seed")
+            return
+        # Nothing is written before the trainer has found settings, weights and processes good.
+        trainer = Trainer(config, store, run, device, Silence(), workers)
         if not first:
-            if not run.facts["finished"]:
-                _train(Trainer(config, store, run, device, Silence(), workers))
+            _train(trainer)
             return
-        if run.facts["finished"]:
-            _log.info(f"run {run.name} is finished ({run.folder}): evaluate it, or give another run name or seed")
-            return
+        boards: list[Board] = [TensorBoard(run, store)] if tensorboard else []
+        boards += [WandB(run, store, config)] if wandb else []
+        runs.start(run.folder, config, folder.absolute(), manifest, device)
         with log_to_folder(run.folder):
             _log.info(f"run {run.name}: {len(store)} photos of {manifest.dataset}, settings {config.digest}, {device}")
-            boards: list[Board] = [TensorBoard(run, store)] if tensorboard else []
-            boards += [WandB(run, store, config)] if wandb else []
-            observer = RunLog(run, config, _judge(store, workers), boards)
-            _train(Trainer(config, store, run, device, observer, workers))
+            trainer.observer = RunLog(run, config, _judge(store, workers), boards)
+            _train(trainer)
             runs.finish(run)
             _log.info(f"run {run.name} is finished: {run.folder}")
 

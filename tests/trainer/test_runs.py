@@ -6,6 +6,7 @@ import os
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -36,11 +37,41 @@ def test_a_run_says_what_made_it(run: runs.Run, store: SyncStore, tiny: Callable
 
 
 def test_other_settings_or_shards_are_refused(run: runs.Run, store: SyncStore, tiny: Callable[..., Config]) -> None:
+    run.save({"epoch": 1}, 1, 0)
     assert runs.start(run.folder, tiny(), store.path, store.manifest, CPU) == run
     with pytest.raises(InputError, match=r"run one was started with eps 0\.6, not 0\.5"):
         runs.start(run.folder, tiny(eps=0.5), store.path, store.manifest, CPU)
     with pytest.raises(InputError, match="was started on the shards"):
         runs.start(run.folder, tiny(), store.path, dataclasses.replace(store.manifest, key="other"), CPU)
+
+
+def test_a_run_without_a_checkpoint_is_started_anew(
+    run: runs.Run, store: SyncStore, tiny: Callable[..., Config]
+) -> None:
+    started = run.facts["started"]
+    run.note(started="long ago")
+    other = dataclasses.replace(store.manifest, key="other")
+    assert runs.start(run.folder, tiny(eps=0.5), store.path / "other", other, CPU) == run
+    assert (run.config, run.sync, run.facts["key"]) == (tiny(eps=0.5), store.path / "other", "other")
+    assert run.facts["started"] >= started
+
+
+def test_damaged_checkpoints_do_not_outlive_new_ones(run: runs.Run) -> None:
+    for epoch in (23, 24):
+        run.save({"epoch": epoch}, epoch, 0).write_bytes(b"damaged")
+    for epoch in (1, 2, 3):
+        path = run.save({"epoch": epoch}, epoch, 0)
+        assert run.checkpoints()[0] == path
+    assert len(run.checkpoints()) == 2
+
+
+def test_what_is_no_checkpoint_is_said_to_be_damaged(run: runs.Run) -> None:
+    contents: list[Any] = [{"state_dict": {}}, torch.ones(2), {"epoch": Path("x")}]
+    for content in contents:
+        path = run.folder / "checkpoint-00001-0000000.pt"
+        torch.save(content, path)
+        with pytest.raises(InputError, match=r"checkpoint-00001-0000000\.pt is damaged"):
+            runs.read_checkpoint(path)
 
 
 def test_the_last_two_checkpoints_are_kept(run: runs.Run) -> None:
@@ -81,18 +112,26 @@ def test_a_write_that_fails_leaves_the_old_file(run: runs.Run) -> None:
 def test_the_last_run_is_the_one_touched_last(run: runs.Run, store: SyncStore, tiny: Callable[..., Config]) -> None:
     folder = run.folder.parent
     other = runs.start(folder / "two", tiny(seed=2), store.path, store.manifest, CPU)
+    runs.start(folder / "empty", tiny(seed=3), store.path, store.manifest, CPU)
+    run.save({"epoch": 1}, 1, 0)
+    other.save_best({"epoch": 1})
     os.utime(run.folder / "run.json", (1, 1))
     assert runs.last_run(folder) == other
     os.utime(other.folder / "run.json", (0, 0))
     assert runs.last_run(folder) == run
     assert runs.find_run("two", folder) == other
-    with pytest.raises(InputError, match="there: one, two"):
+    with pytest.raises(InputError, match="there: empty, one, two"):
         runs.find_run("three", folder)
 
 
 def test_no_run_yet(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="train one first"):
         runs.last_run(tmp_path)
+
+
+def test_a_run_without_a_checkpoint_is_not_the_last_one(run: runs.Run) -> None:
+    with pytest.raises(InputError, match="there is no run with a checkpoint in"):
+        runs.last_run(run.folder.parent)
 
 
 def test_finish(run: runs.Run) -> None:

@@ -154,6 +154,73 @@ def test_one_line_for_each_mistake(make_store: MakeStore, work: Path, tiny_argum
     assert (other.exit_code, "was started with lr" in other.output) == (2, True)
 
 
+def test_a_failed_start_leaves_the_name_free(
+    make_store: MakeStore, work: Path, tiny_arguments: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_store()
+    tiny = [*tiny_arguments, "--epochs", 1, "--iterations", 1, "--device", "cpu", "--run", "mine"]
+    (work / "damaged.pth").write_bytes(b"")
+    monkeypatch.setitem(sys.modules, "tensorboard", None)
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
+    for wrong, said in (
+        (["--versions", 9], "shards hold 2"),
+        (["--backbone-weights", work / "mistyped.pth"], "no such file of backbone weights"),
+        (["--backbone-weights", work / "damaged.pth"], "no state dict can be read"),
+        (["--backbone-weights", "imagenet"], "no ImageNet weights"),
+        (["--tensorboard"], "pip install tensorboard"),
+    ):
+        failed = run("train", *tiny, *wrong)
+        assert (failed.exit_code, said in failed.output) == (2, True), failed.output
+        assert not (work / "runs").exists()
+        assert "there is no run with a checkpoint" in run("eval").output
+    assert run("train", *tiny).exit_code == 0
+
+
+def test_a_first_epoch_that_fails_leaves_the_name_free(
+    make_store: MakeStore, work: Path, tiny_arguments: list[str]
+) -> None:
+    make_store()
+    assert run("train", *tiny_arguments, "--device", "cpu", "--run", "good").exit_code == 0
+    failed = run("train", *tiny_arguments, "--device", "cpu", "--run", "mine", "--eps", 0.02, "--min-samples", 20)
+    assert (failed.exit_code, "gives no cluster" in failed.output) == (1, True), failed.output
+    assert "run good, last encoder" in run("eval", "--device", "cpu").output
+    assert run("train", *tiny_arguments, "--device", "cpu", "--run", "mine").exit_code == 0
+    assert "run mine, last encoder" in run("eval", "--device", "cpu").output
+
+
+def test_damaged_checkpoints_are_said_and_trained_again(
+    make_store: MakeStore, work: Path, tiny_arguments: list[str]
+) -> None:
+    make_store()
+    train = ["train", *tiny_arguments, "--device", "cpu", "--run", "mine"]
+    assert run(*train, "--validate-every", 1).exit_code == 0
+    one, two = sorted((work / "runs/mine").glob("checkpoint-*.pt"))
+
+    two.write_bytes(two.read_bytes()[:1000])
+    earlier = run("eval", "--device", "cpu")
+    assert "checkpoint-00002-0000000.pt is damaged" in earlier.output
+    assert "after 1 of 2 epochs" in earlier.output
+    rest = run(*train, "--validate-every", 1)
+    assert (rest.exit_code, "going on after 1 epochs" in rest.output) == (0, True), rest.output
+
+    for path in (one, two):
+        path.write_bytes(b"")
+    neither = run("eval", "--device", "cpu")
+    assert (neither.exit_code, len(neither.output.splitlines())) == (2, 1), neither.output
+    for said in (*map(str, (one.name, two.name)), "is damaged", "from the start (make train RUN=mine)", "best encoder"):
+        assert said in neither.output
+    assert run("eval", "--device", "cpu", "--checkpoint", "best").exit_code == 0
+    anew = run("train", "--run", "mine", "--device", "cpu")
+    assert anew.exit_code == 0, anew.output
+    assert f"{two.name} is damaged (File is not a zip file): training from the start" in anew.output
+    assert "epoch 1/2" in anew.output
+    assert "is finished" in run("train", "--run", "mine", "--device", "cpu").output
+
+    (work / "runs/mine/best.pt").write_bytes(b"")
+    best = run("eval", "--device", "cpu", "--checkpoint", "best")
+    assert "best.pt is damaged (File is not a zip file): take the last encoder of run mine" in best.output
+
+
 def test_tensorboard_gets_scalars_and_a_picture(make_store: MakeStore, work: Path, tiny_arguments: list[str]) -> None:
     pytest.importorskip("tensorboard")
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator

@@ -60,6 +60,7 @@ class WandB:
         self._wandb, self._store = wandb, store
         name = f"{run.name}-{config.digest}"
         settings = dataclasses.asdict(config)
+        run.folder.mkdir(parents=True, exist_ok=True)
         try:
             self._run = wandb.init(dir=str(run.folder), id=name, name=run.name, resume="allow", config=settings)
         except wandb.Error as error:
