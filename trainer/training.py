@@ -85,6 +85,7 @@ def train_run(
         runs.check(run, config, manifest)
         if distributed.from_first(run.finished if first else None):
             if first:
+                runs.start(run.folder, config, folder.absolute(), manifest, device)
                 _log.info(f"run {run.name} is finished ({run.folder}): evaluate it, or give another run name or seed")
             return
         # Nothing is written before the trainer has found settings, weights and processes good.
