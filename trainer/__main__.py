@@ -1,4 +1,4 @@
-"""Command line of the trainer: train on shards, evaluate a run."""
+"""Command line of the trainer: train on shards, evaluate a run, use its encoder."""
 
 from __future__ import annotations
 
@@ -10,12 +10,14 @@ import click
 from data.runtime.allocator import keep_freed_memory
 from data.runtime.console import OneLineGroup
 from data.runtime.logs import get_logger
-from data.runtime.places import STORES
+from data.runtime.places import FEATURES, STORES
 from trainer.config import options
 from trainer.presets import PRESETS
 
 if TYPE_CHECKING:
     import torch
+
+    from trainer.runs import Run
 
 _GPU_READERS = 4
 """Processes that read ahead for a GPU: fewer let it wait for data, more do not help it."""
@@ -34,6 +36,17 @@ def device_option(command: Any) -> Any:
     """Give a command --device."""
     text = "cpu, cuda or cuda:N; by default a GPU if there is one"
     return click.option("--device", default="", help=text)(command)
+
+
+def run_option(command: Any) -> Any:
+    """Give a command --run."""
+    return click.option("--run", "name", default=None, help="name of the run; by default the last one")(command)
+
+
+def checkpoint_option(command: Any) -> Any:
+    """Give a command --checkpoint."""
+    kinds = click.Choice(["last", "best"])
+    return click.option("--checkpoint", type=kinds, default="last", help="which encoder of the run")(command)
 
 
 def workers_option(command: Any) -> Any:
@@ -82,8 +95,8 @@ def train(
 
 
 @main.command("eval")
-@click.option("--run", "name", default=None, help="name of the run; by default the last one")
-@click.option("--checkpoint", type=click.Choice(["last", "best"]), default="last", help="which encoder of the run")
+@run_option
+@checkpoint_option
 @click.option("--dataset", default=None, help="benchmark to rank in; by default the run's own")
 @click.option("--data-root", type=click.Path(path_type=Path), default=None, help="its folder; by default the run's own")
 @click.option("--split", type=click.Choice(["test", "validation"]), default="test", help="whose people")
@@ -109,10 +122,10 @@ def evaluate(
     """Rank a benchmark's galleries with a run's encoder: CMC, mAP and mINP in each setting, also to results.json."""
     from data import open_benchmark
     from data.runtime.places import dataset_root
-    from trainer import ranking, runs
+    from trainer import ranking
     from trainer.encoder import restore_encoder
 
-    run = runs.find_run(name) if name else runs.last_run()
+    run = _run(name)
     config, facts = run.config, run.facts
     own = data_root or (run.place if dataset in (None, facts["dataset"]) else None)
     dataset = dataset or str(facts["dataset"])
@@ -136,6 +149,29 @@ def evaluate(
     _log.info(f"written to {path}")
 
 
+@main.command()
+@run_option
+@checkpoint_option
+@click.option("--gallery", type=click.Path(path_type=Path), required=True, help="folder of photos, nested as they come")
+@click.option(
+    "--output", type=click.Path(path_type=Path), default=None, help="file ending in .h5 or .npz; by default in work/"
+)
+@device_option
+@workers_option
+def features(
+    name: str | None, checkpoint: str, gallery: Path, output: Path | None, device: str, workers: int | None
+) -> None:
+    """Write the features of a folder's photos, with their paths, as HDF5 or NPZ."""
+    from trainer.encoder import Encoder
+    from trainer.use import write_features
+
+    run, place = _run(name), _device(device)
+    output = output or FEATURES / f"{run.name}-{gallery.absolute().name}.h5"
+    encoder = Encoder.load(run.folder, checkpoint, str(place))
+    written = write_features(output, encoder, gallery, _workers(workers, place))
+    _log.info(f"run {run.name}, {checkpoint} encoder: features of {written:,} photos written to {output}")
+
+
 @main.command(context_settings={"ignore_unknown_options": True})
 @click.option("--seeds", type=click.IntRange(1), default=3, show_default=True, help="trainings of each arm")
 @click.option(
@@ -151,6 +187,13 @@ def worth(seeds: int, split: str, keep_person: bool, options: tuple[str, ...]) -
     measured = {arm.name: [measure(arm, seed, split, options) for seed in range(seeds)] for arm in compared}
     for shots in ("single-shot", "multi-shot"):
         click.echo("\n" + format_worth(measured, shots))
+
+
+def _run(name: str | None) -> Run:
+    """Find the run of this name, or the last one."""
+    from trainer import runs
+
+    return runs.find_run(name) if name else runs.last_run()
 
 
 def _device(name: str) -> torch.device:

@@ -25,7 +25,8 @@ def read(root: Path) -> Benchmark:
     """
     if not root.is_dir():
         raise InputError(f"{root} is not a folder: give the folder of your photos as DATA_ROOT")
-    own = [root / FOLDER, WORK.absolute()]
+    # A folder inside work/, such as a data set's, was meant as it was named.
+    own = [root / FOLDER, *([] if WORK.absolute() in root.absolute().parents else [WORK.absolute()])]
     photos = [path for path in layout.images(root) if not any(place in path.absolute().parents for place in own)]
     if not photos:
         raise InputError(f"{root}: no picture in it but annotations: give the folder of your photos as DATA_ROOT")

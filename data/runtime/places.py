@@ -11,6 +11,8 @@ STORES = WORK / "sync"
 GENERATORS = WORK / "pise"
 PARSERS = WORK / "parser"
 RUNS = WORK / "runs"
+FEATURES = WORK / "features"
+SEARCHES = WORK / "search"
 
 
 def dataset_root(dataset: str, given: Path | None = None) -> Path:

@@ -1,4 +1,4 @@
-"""Tables in plain text, for a terminal."""
+"""Tables in plain text for a terminal, and names that fit in one line of it."""
 
 from __future__ import annotations
 
@@ -16,3 +16,8 @@ def format_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
         ).rstrip()
         for line in lines
     )
+
+
+def printable(text: str) -> str:
+    """Give text, such as a file's name, in one line that any terminal shows: what cannot be printed is escaped."""
+    return "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in text)

@@ -2,7 +2,7 @@
 
 from trainer.batches.augment import DRAWS, Input, augment, normalise
 from trainer.batches.groups import died_line, plan_epoch, read_groups, reader_died
-from trainer.batches.photos import read_photos
+from trainer.batches.photos import read_photos, read_readable_photos
 
 __all__ = [
     "DRAWS",
@@ -13,5 +13,6 @@ __all__ = [
     "plan_epoch",
     "read_groups",
     "read_photos",
+    "read_readable_photos",
     "reader_died",
 ]

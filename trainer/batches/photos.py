@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import count
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -12,8 +14,11 @@ from torch.utils.data import DataLoader, Dataset
 
 from data.photo import read_photo
 from data.runtime.errors import InputError
+from data.runtime.logs import get_logger
 
 _BATCH = 128
+
+_log = get_logger(__name__)
 
 
 def read_photos(paths: Sequence[str | Path], size: tuple[int, int], workers: int = 0) -> Iterator[Tensor]:
@@ -27,11 +32,36 @@ def read_photos(paths: Sequence[str | Path], size: tuple[int, int], workers: int
     Raises:
         InputError: a file cannot be read as a picture.
     """
-    loader = DataLoader(_Photos(paths, size), batch_size=_BATCH, num_workers=workers, collate_fn=_collate)
-    for batch in loader:
-        if isinstance(batch, InputError):
-            raise batch
-        yield batch
+    for batch in _batches(paths, size, workers):
+        if batch.faults:
+            raise batch.faults[0]
+        yield batch.pixels
+
+
+def read_readable_photos(
+    paths: Sequence[str | Path], size: tuple[int, int], workers: int = 0
+) -> Iterator[tuple[list[int], Tensor]]:
+    """Yield as `read_photos` does, but leave out, with a warning, each file that cannot be read as a picture.
+
+    With each batch come the numbers of its photos in `paths`.
+    """
+    for start, batch in zip(count(0, _BATCH), _batches(paths, size, workers), strict=False):
+        for fault in batch.faults:
+            _log.warning(f"left out: {fault}")
+        if batch.places:
+            yield [start + place for place in batch.places], batch.pixels
+
+
+class _Batch(NamedTuple):
+    """Photos that were read, their places in the batch, and the faults of the others."""
+
+    places: list[int]
+    pixels: Tensor
+    faults: list[InputError]
+
+
+def _batches(paths: Sequence[str | Path], size: tuple[int, int], workers: int) -> Iterator[_Batch]:
+    yield from DataLoader(_Photos(paths, size), batch_size=_BATCH, num_workers=workers, collate_fn=_collate)
 
 
 class _Photos(Dataset["np.ndarray | InputError"]):
@@ -50,10 +80,8 @@ class _Photos(Dataset["np.ndarray | InputError"]):
             return error
 
 
-def _collate(photos: list[np.ndarray | InputError]) -> Tensor | InputError:
-    pixels = []
-    for photo in photos:
-        if isinstance(photo, InputError):
-            return photo
-        pixels.append(photo)
-    return torch.from_numpy(np.stack(pixels))
+def _collate(photos: list[np.ndarray | InputError]) -> _Batch:
+    read = {place: photo for place, photo in enumerate(photos) if not isinstance(photo, InputError)}
+    faults = [photo for photo in photos if isinstance(photo, InputError)]
+    pixels = torch.from_numpy(np.stack(list(read.values()))) if read else torch.empty(0, dtype=torch.uint8)
+    return _Batch(list(read), pixels, faults)

@@ -42,6 +42,15 @@ def test_what_the_commands_write_is_no_photo(
     assert found == [Path("2.png"), Path("x/work/1.png")]
 
 
+def test_a_folder_among_what_the_commands_write_is_read_where_it_is_named(
+    tmp_path: Path, make_photos: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_photos("work/datasets/folder/1.png")
+    monkeypatch.chdir(tmp_path)
+    [found] = open_benchmark("folder", Path("work/datasets/folder")).train
+    assert found.path == Path("work/datasets/folder/1.png")
+
+
 def test_a_folder_without_photos_is_refused(tmp_path: Path, make_photos: Make) -> None:
     with pytest.raises(InputError, match="no picture in it"):
         open_benchmark("folder", tmp_path)
