@@ -18,10 +18,7 @@ from pipeline.annotate.annotator import Annotator
 from pipeline.annotate.choose import choose_annotator
 from pipeline.framing import Canvas
 from pipeline.outfits.choice import TemplateChoice
-from pipeline.paint.ideal import IdealPainter
-from pipeline.paint.painter import Painter
-from pipeline.paint.pise import PisePainter
-from pipeline.paint.recolour import RecolourPainter
+from pipeline.paint import IdealPainter, Painter, PisePainter, RecolourPainter
 from pipeline.settings import AnnotationSettings, FitSettings, SyncSettings
 from pipeline.sync import Plan, plan_sync, training_photos
 
