@@ -95,7 +95,7 @@ features: setup ## features of the photos in GALLERY, with their paths, as HDF5 
 		$(call option,--device,DEVICE) $(ARGS)
 
 .PHONY: pise
-pise: setup ## fit a small generator: to rendered walkers, or to DATASET's own unlabelled photos
+pise: setup ## fit a small generator: to rendered walkers, DATASET's own unlabelled photos, or exact pairs of people
 	@$(PY) -m pipeline pise $(call option,--dataset,DATASET) $(call option,--data-root,DATA_ROOT) \
 		$(call option,--device,DEVICE) $(call option,--seed,SEED) $(call option,--jobs,JOBS) $(ARGS)
 

@@ -87,14 +87,14 @@ def _painter(settings: SyncSettings, dataset: str, root: Path) -> Painter:
 
 
 def fit_generator(settings: FitSettings, jobs: int = 1) -> tuple[Path, Fidelity | None]:
-    """Fit a generator to rendered people, if the data set is walkers, else to the data set's own training photos.
+    """Fit a generator to people in exact pairs, rendered if the data set is walkers, else to a data set's own photos.
 
     Args:
         settings: what to fit to, and how.
         jobs: processes that render.
 
     Returns:
-        The file of the weights, in a folder below `work/pise/`; for walkers, how well others of them are painted.
+        The file of the weights, in a folder below `work/pise/`; for exact pairs, how well other people are painted.
 
     Raises:
         InputError: something chosen is not there, cannot be used, or does not go with the rest.
@@ -102,8 +102,8 @@ def fit_generator(settings: FitSettings, jobs: int = 1) -> tuple[Path, Fidelity 
         Interrupted: it was; the same call goes on.
     """
     # A sync needs neither this nor torchvision.
-    from pipeline.pise.fitting.fit import fit_photos, fit_scenes
-    from pipeline.pise.fitting.settings import PhotoSettings, PiseSettings, adjust
+    from pipeline.pise.fitting.fit import fit_people, fit_photos, fit_scenes
+    from pipeline.pise.fitting.settings import PeopleSettings, PhotoSettings, PiseSettings, adjust
 
     folder, device = GENERATORS / settings.dataset, find_device(settings.device)
     given = {name: getattr(settings, name) for name in ("scenes", "size", "channels", "steps", "batch", "seed")}
@@ -111,6 +111,11 @@ def fit_generator(settings: FitSettings, jobs: int = 1) -> tuple[Path, Fidelity 
         if settings.data_root or settings.vgg_weights or settings.same_clothes or settings.annotations.chosen:
             raise InputError("walkers are rendered with exact targets: leave --data-root and the options of photos out")
         return fit_scenes(adjust(PiseSettings(), **given), folder, torch.device(device), jobs)
+    if settings.dataset == "people":
+        if settings.data_root is None or settings.vgg_weights or settings.same_clothes or settings.annotations.chosen:
+            raise InputError("people have exact targets: give --data-root, which holds pairs/, no options of photos")
+        people, pairs = adjust(PeopleSettings(), **given), settings.data_root / "pairs"
+        return fit_people(pairs, people, folder, torch.device(device), WALKERS_WEIGHTS)
     benchmark = data.open_benchmark(settings.dataset, dataset_root(settings.dataset, settings.data_root))
     photos = adjust(PhotoSettings(same_clothes=settings.same_clothes), **given)
     annotator = make_annotator(settings.annotations, settings.dataset, benchmark.root, device)

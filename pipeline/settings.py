@@ -97,8 +97,8 @@ class FitSettings:
     dataset: str = field(
         default="walkers",
         metadata=option(
-            "whose unlabelled training photos to fit to; for walkers, people rendered for it",
-            click.Choice(data.names()),
+            "whose unlabelled training photos to fit to; walkers: people rendered for it; people: exact pairs",
+            click.Choice([*data.names(), "people"]),
         ),
     )
     data_root: Path | None = field(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 
 from data.annotation import CLOTHING_REGIONS, Region
+from pipeline.pise.fitting.batch import Batch
 from pipeline.pise.fitting.objectives import redraw
 from pipeline.pise.fitting.scenes import Scenes
 from pipeline.pise.model.generator import Generator
@@ -41,7 +43,6 @@ class Fidelity:
         )
 
 
-@torch.inference_mode()
 def measure_fidelity(generator: Generator, scenes: Scenes, device: torch.device, at_once: int = 64) -> Fidelity:
     """Redraw every person of every scene out of either outfit and compare with the truth.
 
@@ -51,25 +52,41 @@ def measure_fidelity(generator: Generator, scenes: Scenes, device: torch.device,
         device: where to compute.
         at_once: scenes redrawn together, which bounds the memory.
     """
+    starts = range(0, len(scenes), at_once)
+    some = (np.arange(start, min(start + at_once, len(scenes))) for start in starts)
+    return compare(
+        generator,
+        (scenes.batch(chosen, person, outfit) for chosen in some for person in (0, 1) for outfit in (0, 1)),
+        device,
+    )
+
+
+@torch.inference_mode()
+def compare(generator: Generator, batches: Iterable[Batch], device: torch.device) -> Fidelity:
+    """Redraw batches and compare with the truth; of people before a backdrop, the rest is the body alone.
+
+    Args:
+        generator: on `device`; it is put into evaluation mode.
+        batches: of people that it was not fitted to.
+        device: where to compute.
+    """
     generator.eval()
     rows = []
-    for start in range(0, len(scenes), at_once):
-        chosen = np.arange(start, min(start + at_once, len(scenes)))
-        for person in (0, 1):
-            for outfit in (0, 1):
-                batch = scenes.batch(chosen, person, outfit).to(device)
-                painted = redraw(generator, batch)
-                worn = (batch.source_parsing + batch.target_parsing)[:, CLOTHING_REGIONS].amax(1).clamp(max=1)
-                bare = 1 - worn
-                body = bare * batch.source_parsing[:, _BODY].sum(1)
-                differences = (
-                    ((painted - batch.target), worn),
-                    ((painted - batch.source), worn),
-                    ((batch.target - batch.source), worn),
-                    ((painted - batch.source), bare),
-                    ((painted - batch.source), body),
-                )
-                rows.append(torch.stack([_mean(difference, where) for difference, where in differences], 1))
+    for batch in (batch.to(device) for batch in batches):
+        painted = redraw(generator, batch)
+        worn = (batch.source_parsing + batch.target_parsing)[:, CLOTHING_REGIONS].amax(1).clamp(max=1)
+        bare = 1 - worn
+        if generator.backdrop:
+            worn, bare = (part * (1 - batch.target_parsing[:, Region.BACKGROUND]) for part in (worn, bare))
+        body = bare * batch.source_parsing[:, _BODY].sum(1)
+        differences = (
+            ((painted - batch.target), worn),
+            ((painted - batch.source), worn),
+            ((batch.target - batch.source), worn),
+            ((painted - batch.source), bare),
+            ((painted - batch.source), body),
+        )
+        rows.append(torch.stack([_mean(difference, where) for difference, where in differences], 1))
     measured = torch.cat(rows).mul(_GREY_LEVELS)
     to_new, to_old, between, rest, body = measured.double().mean(0).tolist()
     nearer = (measured[:, 0] < measured[:, 1]).double().mean().item()

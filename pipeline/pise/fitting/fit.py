@@ -11,16 +11,19 @@ import numpy as np
 import torch
 
 from data.benchmark import Benchmark
+from data.runtime.errors import InputError
 from data.runtime.files import write_json
 from pipeline.annotate.annotator import Annotator
+from pipeline.annotate.parser.fitting.pictures import people_of
 from pipeline.pise.checkpoint import load_generator
-from pipeline.pise.fitting.fidelity import Fidelity, measure_fidelity
-from pipeline.pise.fitting.objectives import Objective, Shuffled
+from pipeline.pise.fitting.fidelity import Fidelity, compare, measure_fidelity
+from pipeline.pise.fitting.objectives import CutOut, Objective, Shuffled
+from pipeline.pise.fitting.people import read_people
 from pipeline.pise.fitting.perceptual import load_perceptual
 from pipeline.pise.fitting.photos import Photos, read_photos
 from pipeline.pise.fitting.samples import write_samples
 from pipeline.pise.fitting.scenes import render_scenes
-from pipeline.pise.fitting.settings import PhotoSettings, PiseSettings
+from pipeline.pise.fitting.settings import PeopleSettings, PhotoSettings, PiseSettings
 from pipeline.pise.fitting.training import exact, train_generator
 
 FIDELITY = "fidelity.json"
@@ -59,6 +62,52 @@ def fit_scenes(settings: PiseSettings, folder: Path, device: torch.device, jobs:
     fidelity = measure_fidelity(generator, others, device)
     write_json(folder / FIDELITY, {**asdict(fidelity), "settings": asdict(settings)})
     write_samples(folder / HELD_OUT, generator, others.batch(np.arange(_SHOWN), person=0, outfit=0).to(device))
+    return weights, fidelity
+
+
+def fit_people(
+    root: Path, settings: PeopleSettings, folder: Path, device: torch.device, start: Path
+) -> tuple[Path, Fidelity]:
+    """Fit a generator to pictures of 3-D people and measure it on those of them that are held out.
+
+    Args:
+        root: the people, as `pictures.people_of` finds them.
+        settings: how it is fitted.
+        folder: of everything that is written.
+        device: where to compute.
+        start: the walkers' generator, from whose weights it goes on if it has as many channels.
+
+    Returns:
+        The weights' file, and what was measured.
+
+    Raises:
+        InputError: there are no such people.
+        RunError: as `train_generator` does.
+        Interrupted: as `train_generator` does.
+    """
+    folders, size = people_of(root), (settings.height, settings.width)
+    fitted = len(folders) - settings.held_out
+    if min(fitted, settings.held_out) < 1:
+        raise InputError(f"{root}: {len(folders)} people are too few to hold {settings.held_out} of them out")
+    walkers = load_generator(start, device)
+    weights = train_generator(
+        lambda: read_people(folders[:fitted], root, size),
+        settings,
+        folder,
+        device,
+        objective=CutOut(
+            settings.clothes_weight,
+            settings.chroma_weight,
+            settings.early_chroma_weight,
+            settings.chroma_from,
+            settings.grid_weight,
+        ),
+        start=walkers if walkers.channels == settings.channels else None,
+    )
+    others, generator = read_people(folders[fitted:], root, size), load_generator(weights, device)
+    fidelity = compare(generator, others.changes(), device)
+    write_json(folder / FIDELITY, {**asdict(fidelity), "settings": asdict(settings)})
+    write_samples(folder / HELD_OUT, generator, others.samples(np.random.default_rng(0), _SHOWN).to(device))
     return weights, fidelity
 
 

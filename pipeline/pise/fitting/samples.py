@@ -26,6 +26,8 @@ def write_samples(file: Path, generator: Generator, batch: Batch) -> None:
     generator.eval()
     with torch.no_grad():
         painted = redraw(generator, batch)
+        if generator.backdrop:
+            painted = torch.where(batch.target_parsing[:, :1] > 0, batch.target, painted)
     generator.train(was_training)
     truth = [] if torch.equal(batch.source, batch.target) else [batch.target]
     examples = torch.stack([batch.source, batch.template, painted, *truth], 1)

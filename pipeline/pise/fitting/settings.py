@@ -42,6 +42,11 @@ class PiseSettings:
         """Whether the examples have targets whose clothes have another shape than the source's."""
         return True
 
+    @property
+    def backdrop(self) -> bool:
+        """Whether the examples show people cut out of their pictures, before a backdrop."""
+        return False
+
 
 @dataclass(frozen=True)
 class PhotoSettings(PiseSettings):
@@ -68,6 +73,28 @@ class PhotoSettings(PiseSettings):
     def reshapes(self) -> bool:
         """No: a photo is only ever painted into its own parsing."""
         return False
+
+
+@dataclass(frozen=True)
+class PeopleSettings(PiseSettings):
+    """How a generator is fitted to 3-D people before a backdrop; it starts from the walkers' one if that is as wide.
+
+    The last `held_out` people are measured on. `grid_weight`: of what repeats every four pixels.
+    """
+
+    steps: int = 9000
+    coarse_steps: int = 3150
+    chroma_from: int = 3600
+    learning_rate: float = 7e-4
+    clothes_weight: float = 4.0
+    early_chroma_weight: float = 1.0
+    grid_weight: float = 0.5
+    held_out: int = 12
+
+    @property
+    def backdrop(self) -> bool:
+        """Yes: people are cut out of their pictures."""
+        return True
 
 
 Settings = TypeVar("Settings", bound=PiseSettings)

@@ -60,12 +60,19 @@ class Fit:
         settings: what decides the result, besides the examples; the seed draws the first weights.
         objective: what a painting is held against.
         device: where to compute, in bfloat16 but for the losses.
+        start: a generator as wide whose weights it starts from.
     """
 
-    def __init__(self, settings: PiseSettings, objective: Objective, device: torch.device) -> None:
+    def __init__(
+        self, settings: PiseSettings, objective: Objective, device: torch.device, start: Generator | None = None
+    ) -> None:
         torch.manual_seed(settings.seed)
         size = (settings.height, settings.width)
-        generator = Generator(settings.channels, size=size, reshapes=settings.reshapes).to(device)
+        generator = Generator(settings.channels, size=size, reshapes=settings.reshapes, backdrop=settings.backdrop).to(
+            device
+        )
+        if start:
+            generator.load_state_dict(start.state_dict())
         _use_instance_norm(generator)
         self.settings = settings
         self.objective = objective
@@ -159,6 +166,7 @@ def train_generator(
     device: torch.device,
     every: int = 250,
     objective: Objective | None = None,
+    start: Generator | None = None,
 ) -> Path:
     """Fit a generator and write its weights; goes on from the folder's checkpoint if there is one.
 
@@ -173,6 +181,7 @@ def train_generator(
         device: where to compute, in bfloat16 but for the losses.
         every: steps between two checkpoints.
         objective: by default `Exact` by the settings.
+        start: a generator as wide whose weights are gone on from; by default weights are drawn.
 
     Returns:
         The weights' file.
@@ -182,7 +191,7 @@ def train_generator(
         Interrupted: on an interrupt, after saving.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    fit = Fit(settings, objective or exact(settings), device)
+    fit = Fit(settings, objective or exact(settings), device, start)
     first = fit.restore(folder / CHECKPOINT)
     if first < settings.steps:
         examples = make_examples()

@@ -52,6 +52,14 @@ class View:
         width = np.where(chosen, np.maximum(height, rng.uniform(0.6, 1, count) * tall), tall) / 2
         return View(down, across, height, width, rng.random(count) < 0.5, rng.normal(0, turn, count))
 
+    @staticmethod
+    def framed(parsings: npt.NDArray[np.uint8]) -> View:
+        """Frame the person of each parsing (B, H, W) just as in use."""
+        top, left, bottom, right = boxes(parsings).T
+        tall = np.maximum(_ROOM * (bottom - top), 2 * _ROOM * (right - left))
+        straight = np.zeros(len(parsings))
+        return View((top + bottom) / 2, (left + right) / 2, tall, tall / 2, straight > 0, straight)
+
     def images(self, images: npt.NDArray[np.uint8], height: int, width: int) -> torch.Tensor:
         """See images (B, H, W, 3), bilinear: (B, 3, height, width) of 0 to 1; their borders go on beyond them."""
         pixels = torch.from_numpy(images).permute(0, 3, 1, 2).contiguous().float() / 255
