@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from PIL import Image
 
 import data
 from data.annotation import Annotation, Region, write_annotation
-from data.photo import read_photo
+from data.photo import Photo, name_below, read_photo
 from data.runtime.errors import InputError
 from data.walkers.camera import CAMERAS, draw_shot
 from data.walkers.person import draw_identity, draw_outfit
@@ -167,9 +168,9 @@ def test_dark_photos_are_painted_in_daylight_and_dimmed_again(rendered: Path, we
     assert painter.keep
     assert painter.canvas.padding == PERSON
     painter.prepare(tmp_path, paths)
-    photos = [(path, read_photo(path)) for path in paths]
-    dark = [(path, (pixels * 0.3).astype(np.uint8)) for path, pixels in photos]
-    assert all(exposure(pixels) > 1.2 for _, pixels in dark)
+    photos = [Photo(path, name_below(path, rendered), read_photo(path)) for path in paths]
+    dark = [replace(photo, pixels=(photo.pixels * 0.3).astype(np.uint8)) for photo in photos]
+    assert all(exposure(pixels) > 1.2 for pixels in (photo.pixels for photo in dark))
     bright, dimmed = (painter.paint(painter.sketch(some)) for some in (photos, dark))
     inner = bright.clothing
     assert (
