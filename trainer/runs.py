@@ -18,7 +18,7 @@ from typing import Any
 import torch
 
 from data.runtime.errors import InputError
-from data.runtime.files import SUFFIX, replacing, write_json
+from data.runtime.files import SUFFIX, replacing, write_json, writing
 from data.runtime.logs import get_logger
 from data.runtime.places import RUNS
 from data.shards import Manifest, read_manifest
@@ -99,18 +99,18 @@ class Run:
     def save(self, state: dict[str, Any], epoch: int, iteration: int) -> Path:
         """Write a checkpoint of this many whole epochs and further steps, whole or not at all, and drop all but two."""
         path = self.folder / f"checkpoint-{epoch:05d}-{iteration:07d}.pt"
-        with replacing(path) as part:
-            torch.save(state, part)
+        with writing(path) as file:
+            torch.save(state, file)
         # Later ones were damaged: training would not have begun before them.
-        kept = [file for file in self.checkpoints() if file <= path][:KEPT]
-        for file in set(self.checkpoints()) - set(kept):
-            file.unlink()
+        kept = [other for other in self.checkpoints() if other <= path][:KEPT]
+        for old in set(self.checkpoints()) - set(kept):
+            old.unlink()
         return path
 
     def save_best(self, state: dict[str, Any]) -> None:
         """Write best.pt, whole or not at all."""
-        with replacing(self._best) as part:
-            torch.save(state, part)
+        with writing(self._best) as file:
+            torch.save(state, file)
 
     def load(self) -> tuple[dict[str, Any] | None, list[str]]:
         """Read the newest checkpoint that is whole (None if there is none), and a line for each that is damaged."""

@@ -10,7 +10,7 @@ import shutil
 import socket
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 SUFFIX = ".part"
 """Ends the name of every file that is still being written."""
@@ -43,6 +43,22 @@ def replacing(path: Path, flushed: bool = True) -> Iterator[Path]:
         raise
     if flushed:
         _flush(path.parent)
+
+
+@contextlib.contextmanager
+def writing(path: Path) -> Iterator[BinaryIO]:
+    """Give a binary file that takes the place of `path` when the block ends, as `replacing` does.
+
+    Raises:
+        OSError: it could not be written; whatever error a library made of that.
+    """
+    with replacing(path) as temporary, temporary.open("wb") as file:
+        try:
+            yield file
+        except RuntimeError as error:
+            if isinstance(error.__context__, OSError):
+                raise OSError(error.__context__.errno, error.__context__.strerror, str(path)) from error
+            raise
 
 
 def write_json(path: Path, value: Any) -> None:

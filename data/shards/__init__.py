@@ -4,7 +4,7 @@ from data.shards.format import FORMAT, MANIFEST, Manifest, ShardStatus, read_man
 from data.shards.shard import read_status
 from data.shards.store import SyncStore, finished_stores, newest_store
 from data.shards.verify import verify
-from data.shards.writer import Groups, ShardWriter, writing_shard
+from data.shards.writer import Groups, ShardWriter, shard_bytes, writing_shard
 
 __all__ = [
     "FORMAT",
@@ -18,6 +18,7 @@ __all__ = [
     "newest_store",
     "read_manifest",
     "read_status",
+    "shard_bytes",
     "verify",
     "write_manifest",
     "writing_shard",

@@ -15,6 +15,11 @@ import numpy.typing as npt
 
 from data.runtime.files import replacing
 from data.shards.format import FORMAT, ShardStatus
+from data.shards.sink import Sink, writing_hdf5
+
+_BYTES_OF_A_SHARD = 1 << 14
+_BYTES_OF_A_GROUP = 128
+"""What HDF5 and the columns take beside pictures, names and templates; rounded up from files that were measured."""
 
 
 @dataclass(frozen=True)
@@ -41,9 +46,9 @@ class Groups:
 class ShardWriter:
     """The shard being written by `writing_shard`."""
 
-    def __init__(self, file: h5py.File, name: str, versions: int, size: tuple[int, int]) -> None:
+    def __init__(self, file: h5py.File, sink: Sink, name: str, versions: int, size: tuple[int, int]) -> None:
         shape = (1 + versions, *size, 3)
-        self._file, self._name = file, name
+        self._file, self._sink, self._name = file, sink, name
         self._images = file.create_dataset(
             "images", (0, *shape), np.uint8, maxshape=(None, *shape), chunks=(1, *shape), fletcher32=True
         )
@@ -55,7 +60,7 @@ class ShardWriter:
         self._moved = np.empty((0, 2), np.float32)
 
     def add(self, groups: Groups) -> None:
-        """Append groups."""
+        """Append groups; OSError if the disk is full."""
         start = len(self._sources)
         self._images.resize(start + len(groups.sources), axis=0)
         self._images[start:] = groups.images
@@ -64,6 +69,7 @@ class ShardWriter:
         self._templates = np.concatenate([self._templates, groups.templates])
         self._redrawn = np.concatenate([self._redrawn, groups.redrawn])
         self._moved = np.concatenate([self._moved, groups.moved])
+        self._sink.check()
 
     def fail(self, source: str, reason: str) -> None:
         """Note a photo that could not be read."""
@@ -103,12 +109,22 @@ def writing_shard(
         size: height and width of the pictures.
         key: that of the store.
         made_by: any further attributes, strings and numbers.
+
+    Raises:
+        OSError: the disk is full.
     """
-    # In version 1.10 of HDF5's layout the metadata carry checksums too.
-    with replacing(path) as temporary, h5py.File(temporary, "x", libver="v110") as file:
-        writer = ShardWriter(file, path.name, versions, size)
+    with replacing(path) as temporary, writing_hdf5(temporary) as (file, sink):
+        writer = ShardWriter(file, sink, path.name, versions, size)
         yield writer
         writer.finish({**made_by, "format": FORMAT, "key": key, "versions": versions, "size": size})
+
+
+def shard_bytes(names: Sequence[str], versions: int, size: tuple[int, int]) -> int:
+    """Say how many bytes a shard of the photos with these names takes at most, HDF5's own among them."""
+    height, width = size
+    pictures = (1 + versions) * height * width * 3
+    longest = max(len(os.fsencode(name)) for name in names)
+    return _BYTES_OF_A_SHARD + len(names) * (pictures + _BYTES_OF_A_GROUP + longest + 4 * versions)
 
 
 def _strings(values: Sequence[str]) -> npt.NDArray[np.bytes_]:

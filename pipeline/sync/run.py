@@ -10,13 +10,15 @@ from datetime import datetime, timezone
 
 from data.runtime.errors import InputError, Interrupted, RunError
 from data.runtime.logs import get_logger, log_to_folder
-from data.shards import MANIFEST, Manifest, ShardStatus, read_manifest, read_status, write_manifest
+from data.shards import MANIFEST, Manifest, ShardStatus, read_manifest, read_status, shard_bytes, write_manifest
 from pipeline.sync.lock import only_sync
 from pipeline.sync.plan import Plan
 from pipeline.sync.pool import make_shards
 from pipeline.sync.worker import Task
 
 _SHOWN = 5
+_BESIDE_SHARDS = 1 << 16
+"""Bytes of the manifest and the log of a small store."""
 
 _log = get_logger(__name__)
 
@@ -82,6 +84,8 @@ def _complete(
     write_manifest(folder, _manifest(plan, statuses, None))
     try:
         _prepare(plan)
+        # Once more, since what the painter keeps of all photos is on the disk now.
+        _check_space(missing)
         faults = make_shards(missing, statuses, jobs, cluster)
         # What failed may have met a passing trouble (a network disk, a worker that died): it gets a second chance.
         failed = {fault.name for fault in faults}
@@ -127,8 +131,7 @@ def _whole(tasks: Sequence[Task]) -> dict[str, ShardStatus]:
 def _check_space(tasks: Sequence[Task]) -> None:
     if not tasks:
         return
-    height, width = tasks[0].painter.size
-    needed = sum(len(task.sources) for task in tasks) * (1 + tasks[0].painter.versions) * height * width * 3
+    needed = _BESIDE_SHARDS + sum(shard_bytes(task.sources, task.painter.versions, task.painter.size) for task in tasks)
     free = shutil.disk_usage(tasks[0].path.parent).free
     if free < needed:
         raise RunError(

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import json
 import os
+import subprocess
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -138,3 +140,16 @@ def test_finish(run: runs.Run) -> None:
     assert run.facts["finished"] is None
     runs.finish(run)
     assert json.loads((run.folder / "run.json").read_text())["finished"] is not None
+
+
+def test_a_disk_that_fills_up_is_said_by_the_system_and_what_was_there_stays(tmp_path: Path) -> None:
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", tmp_path], check=True)
+    try:
+        run = runs.Run(tmp_path)
+        run.save({"weights": torch.zeros(100)}, 1, 0)
+        with pytest.raises(OSError, match="No space left") as caught:
+            run.save({"weights": torch.zeros(1 << 20)}, 2, 0)
+        assert caught.value.errno == errno.ENOSPC
+        assert [path.name for path in tmp_path.iterdir()] == ["checkpoint-00001-0000000.pt"]
+    finally:
+        subprocess.run(["umount", tmp_path], check=True)

@@ -17,7 +17,7 @@ from torch.nn import functional
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from data.runtime.errors import Interrupted, RunError
-from data.runtime.files import replacing
+from data.runtime.files import writing
 from data.runtime.logs import get_logger, log_to_folder
 from data.runtime.progress import progress
 from data.runtime.signals import deferred_interrupts
@@ -130,8 +130,8 @@ class Fit:
     def save(self, file: Path, step: int) -> None:
         """Write all that is needed to go on from a step."""
         state = {name: part.state_dict() for name, part in self._parts().items()}
-        with replacing(file) as temporary:
-            torch.save({**state, "settings": asdict(self.settings), "step": step}, temporary)
+        with writing(file) as checkpoint:
+            torch.save({**state, "settings": asdict(self.settings), "step": step}, checkpoint)
 
     def restore(self, file: Path) -> int:
         """Load a checkpoint if there is one; returns the step to go on from.

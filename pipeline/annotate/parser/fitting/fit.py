@@ -17,7 +17,7 @@ from tqdm import tqdm
 
 from data.annotation import Region, pose_maps
 from data.runtime.errors import RunError
-from data.runtime.files import replacing
+from data.runtime.files import replacing, writing
 from pipeline.annotate.parser.fitting import alter, degrade
 from pipeline.annotate.parser.fitting.dye import blur
 from pipeline.annotate.parser.fitting.pictures import Pictures
@@ -145,8 +145,8 @@ def fit_parser(make_examples: Callable[[], Examples], settings: ParserSettings, 
             progress.write(f"parser step {step + 1}/{settings.steps} loss {np.mean(losses):.4f}")
             losses.clear()
             state = {name: part.state_dict() for name, part in parts.items()}
-            with replacing(folder / CHECKPOINT) as temporary:
-                torch.save({**state, "settings": asdict(settings), "step": step + 1}, temporary)
+            with writing(folder / CHECKPOINT) as file:
+                torch.save({**state, "settings": asdict(settings), "step": step + 1}, file)
     with replacing(folder / WEIGHTS) as temporary:
         save_parser(calibrated(average), temporary)
     return folder / WEIGHTS
