@@ -25,7 +25,9 @@ help: ## this list
 #: TEMPLATES         folder of people in the clothes to redraw in; by default chosen from the photos themselves
 #: WEIGHTS           checkpoint of the PISE generator, without which photos are recoloured; for walkers one is built in
 #: BACKBONE_WEIGHTS  what the encoder starts from: imagenet, none, or a file
-#: GALLERY           folder of photos, nested as they come
+#: QUERY             photo to search for, or folder of such photos
+#: GALLERY           folder of photos to search in, nested as they come
+#: TOP               photos to give for a query; by default 10
 #: DEVICE            cpu, cuda or cuda:N; by default a GPU if there is one
 #: GPUS              processes of one training, one for each GPU (or on a CPU, for a trial)
 #: JOBS              processes that redraw or render; by default as many as fit the machine
@@ -88,6 +90,11 @@ train: setup ## train an encoder on the shards; again, to go on where it stopped
 eval: setup ## rank the benchmark's galleries with a run's encoder: CMC, mAP, mINP
 	@$(PY) -m trainer eval $(call option,--run,RUN) $(call option,--dataset,DATASET) \
 		$(call option,--data-root,DATA_ROOT) $(call option,--device,DEVICE) $(ARGS)
+
+.PHONY: search
+search: setup ## the photos in GALLERY most like QUERY: paths, scores and a strip to look at
+	@$(PY) -m trainer search $(call option,--run,RUN) $(call option,--query,QUERY) $(call option,--gallery,GALLERY) \
+		$(call option,--top,TOP) $(call option,--device,DEVICE) $(ARGS)
 
 .PHONY: features
 features: setup ## features of the photos in GALLERY, with their paths, as HDF5 (or NPZ: ARGS="--output my.npz")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,8 +11,8 @@ import click
 
 from data.runtime.allocator import keep_freed_memory
 from data.runtime.console import OneLineGroup
-from data.runtime.logs import get_logger
-from data.runtime.places import FEATURES, STORES
+from data.runtime.logs import get_logger, log_to_console
+from data.runtime.places import FEATURES, SEARCHES, STORES
 from trainer.config import options
 from trainer.presets import PRESETS
 
@@ -147,6 +149,43 @@ def evaluate(
     _log.info(f"run {run.name}, {checkpoint} encoder, after {content['epoch']} of {config.epochs} epochs")
     click.echo(ranking.format_results(results))
     _log.info(f"written to {path}")
+
+
+@main.command()
+@run_option
+@checkpoint_option
+@click.option("--query", type=click.Path(path_type=Path), required=True, help="a photo, or a folder of photos")
+@click.option("--gallery", type=click.Path(path_type=Path), required=True, help="folder of photos to search in")
+@click.option("--top", type=click.IntRange(1), default=10, show_default=True, help="photos to give for a query")
+@click.option("--json", "plain", is_flag=True, help="print JSON and nothing else, for programs")
+@device_option
+@workers_option
+def search(
+    name: str | None,
+    checkpoint: str,
+    query: Path,
+    gallery: Path,
+    top: int,
+    plain: bool,
+    device: str,
+    workers: int | None,
+) -> None:
+    """Search a folder for the photos most like a query; the folder is indexed once, then kept in step."""
+    from trainer import use
+    from trainer.encoder import Encoder
+
+    if plain:
+        log_to_console(logging.WARNING)
+    run, place = _run(name), _device(device)
+    encoder = Encoder.load(run.folder, checkpoint, str(place))
+    index = use.update_index(use.index_path(run, checkpoint, gallery), encoder, gallery, _workers(workers, place))
+    answers = use.search(encoder, query, gallery, index, top)
+    strip = use.write_strip(SEARCHES / "strip.png", answers)
+    if plain:
+        click.echo(json.dumps({"run": run.name, "strip": str(strip), "answers": use.as_json(answers)}, indent=1))
+    else:
+        click.echo(use.format_answers(answers))
+        _log.info(f"run {run.name}, {checkpoint} encoder, {len(index.names):,} photos; to look at: {strip}")
 
 
 @main.command()
