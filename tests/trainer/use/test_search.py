@@ -111,7 +111,8 @@ def test_what_was_encoded_before_an_interrupt_stays(
 ) -> None:
     encoder, path = Encoder.load("demo"), index_path(run, "last", gallery)
     monkeypatch.setattr("trainer.batches.photos._BATCH", 2)
-    real, done = Encoder.encode, []
+    real = Encoder.encode
+    done: list[int] = []
 
     def encode(self: Encoder, batches: Any, flip: bool = False) -> Any:
         if len(done) == 2:
