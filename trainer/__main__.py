@@ -139,11 +139,12 @@ def evaluate(
     content = run.checkpoint(checkpoint)
     encoder, readers = restore_encoder(config, content, place), _workers(workers, place)
     given = ranking.load_draws(draws, benchmark) if draws else None
+    measurement = ranking.Measurement(split, rerank, flip, trained_on=facts["dataset"], draws=given)
     results = ranking.evaluate_benchmark(
-        benchmark,
-        lambda records: encoder.embed([record.path for record in records], readers, flip),
-        ranking.Measurement(split, rerank, flip, trained_on=facts["dataset"], draws=given),
+        benchmark, lambda records: encoder.embed([record.path for record in records], readers, flip), measurement
     )
+    for protocol, why in ranking.unmeasured(benchmark, measurement).items():
+        _log.warning(f"{protocol} is left out: {why}")
     path = run.folder / "results.json"
     ranking.add_results(path, results)
     _log.info(f"run {run.name}, {checkpoint} encoder, after {content['epoch']} of {config.epochs} epochs")

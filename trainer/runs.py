@@ -126,6 +126,8 @@ class Run:
         """Give the content of the `last` checkpoint that is whole, or of the `best`; InputError if there is none."""
         if which == "best":
             if not self._best.exists():
+                if self.config.validate_every:
+                    raise InputError(f"run {self.name} has no best.pt, as nothing was validated: take the last encoder")
                 raise InputError(
                     f"run {self.name} has no best.pt: train with --validate-every, or take the last encoder"
                 )

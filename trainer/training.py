@@ -17,7 +17,7 @@ from trainer import distributed, runs
 from trainer.batches import died_line, reader_died
 from trainer.config import Config, make_config
 from trainer.loop import Trainer
-from trainer.observers import Board, Judge, RunLog, Silence, TensorBoard, WandB, people_of
+from trainer.observers import Board, Judge, RunLog, Silence, TensorBoard, WandB, people_of, validation_problems
 from trainer.presets import PRESETS
 
 _log = get_logger(__name__)
@@ -98,7 +98,10 @@ def train_run(
         runs.start(run.folder, config, folder.absolute(), manifest, device)
         with log_to_folder(run.folder):
             _log.info(f"run {run.name}: {len(store)} photos of {manifest.dataset}, settings {config.digest}, {device}")
-            trainer.observer = RunLog(run, config, _judge(store, workers), boards)
+            judge = _judge(store, workers)
+            for line in validation_problems(judge) if config.validate_every else ():
+                _log.warning(line)
+            trainer.observer = RunLog(run, config, judge, boards)
             _train(trainer)
             runs.finish(run)
             _log.info(f"run {run.name} is finished: {run.folder}")

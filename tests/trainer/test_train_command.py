@@ -121,6 +121,54 @@ def test_training_and_eval_read_the_list_that_was_chosen(
     assert galleries[0] == 2 * galleries[1]
 
 
+def test_what_cannot_be_validated_or_ranked_is_said_and_costs_nothing_else(
+    make_store: MakeStore, work: Path, tiny_arguments: list[str]
+) -> None:
+    """A CSV of one camera: as validation people, as nobody to validate by, as the test; and a damaged photo."""
+    store = make_store(dataset="csv")
+    root = work.parent / "dataset"
+    training = [f"{path.relative_to(root)},,,train" for path in sorted(root.glob("rgb/train/*/*"))]
+
+    def list_photos(split: str, cameras: dict[str, str]) -> None:
+        rows = ["path,person,camera,split", *training]
+        for path in sorted(root.glob("rgb/test/[AB]/*/*.jpg")):
+            side = "query" if path.parts[-3] == "B" else "gallery"
+            rows.append(f"{path.relative_to(root)},{path.parts[-2]},{cameras[path.parts[-3]]},{split}{side}")
+        (root / "photos.csv").write_text("\n".join(rows))
+
+    def train(name: str) -> str:
+        arguments = [*tiny_arguments, "--epochs", "1", "--validate-every", "1", "--device", "cpu"]
+        done = run("train", "--run", name, "--preset", "walkers", *arguments)
+        assert done.exit_code == 0, done.output
+        assert (work / "runs" / name / "metrics.jsonl").read_text().count("\n") == 1
+        return (work / "runs" / name / "run.log").read_text()
+
+    write_manifest(store, dataclasses.replace(read_manifest(store), list_file=str(root / "photos.csv")))
+    list_photos("", {"A": "1", "B": "1"})
+    assert "--validate-every finds no validation people" in train("nobody").partition("epoch 1/1")[0]
+    best = run("eval", "--run", "nobody", "--checkpoint", "best")
+    assert (best.exit_code, best.output.count("\n")) == (2, 2), best.output
+    assert "nothing was validated" in best.output
+    ranked = run("eval", "--run", "nobody")
+    assert ranked.exit_code == 2
+    [line] = ranked.stderr.splitlines()
+    assert line.startswith("error: csv, test: no query has a match")
+    assert "one camera (1)" in line
+
+    list_photos("validation-", {"A": "1", "B": "1"})
+    beginning, _, end = train("one-camera").partition("epoch 1/1")
+    assert "validation, standard, multi-shot is left out: no query has a match" in beginning
+    assert "one camera (1)" in beginning
+    assert "validation mAP" not in end
+
+    list_photos("validation-", {"A": "1", "B": "2"})
+    (root / "rgb/test/B/011/cropped_rgb002.jpg").write_bytes(b"no picture")
+    said = train("damaged")
+    assert said.count("validation goes on without 1 photos that cannot be read") == 1
+    assert "validation mAP" in said
+    assert (work / "runs" / "damaged" / "best.pt").exists()
+
+
 def test_config_json_makes_the_same_run_again(make_store: MakeStore, work: Path, tiny_arguments: list[str]) -> None:
     make_store()
     assert run("train", "--run", "one", *tiny_arguments, "--device", "cpu").exit_code == 0

@@ -6,19 +6,28 @@ set without labels has no judge.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
 from sklearn.metrics.cluster import contingency_matrix
 
-from data.benchmark import Benchmark
-from data.photo import name_below
+from data.benchmark import Benchmark, Setting, named
+from data.photo import name_below, read_photo
+from data.record import ImageRecord
+from data.runtime.errors import InputError
+from data.runtime.logs import get_logger
 from data.shards import SyncStore
 from trainer.encoder import Encoder
-from trainer.ranking import Measurement, evaluate_benchmark
+from trainer.ranking import Measurement, Result, evaluate_benchmark, unmeasured
 
 PREFERRED = ("clothing-change", "standard", "same-clothing")
+
+_VALIDATION = Measurement(split="validation")
+
+_log = get_logger(__name__)
 
 
 def label_quality(labels: np.ndarray, people: np.ndarray) -> dict[str, float]:
@@ -38,16 +47,17 @@ def label_quality(labels: np.ndarray, people: np.ndarray) -> dict[str, float]:
     }
 
 
-@dataclass(frozen=True)
 class Judge:
-    """Rates by a benchmark's labels.
+    """Rates by a benchmark's labels; what of its validation people cannot be used is said once and left out.
 
-    people holds the person of each photo of the store, int64 (N,), or is None where they are not all known.
+    Args:
+        benchmark: whose labels they are.
+        people: the person of each photo of the store, int64 (N,); None where they are not all known.
+        workers: processes that read ahead; 0 reads in this one.
     """
 
-    benchmark: Benchmark
-    people: np.ndarray | None
-    workers: int = 0
+    def __init__(self, benchmark: Benchmark, people: np.ndarray | None, workers: int = 0) -> None:
+        self.benchmark, self.people, self.workers = benchmark, people, workers
 
     def clusters(self, labels: np.ndarray) -> dict[str, float]:
         """Give ARI, NMI and purity of pseudo labels; nothing where people are unknown."""
@@ -58,13 +68,9 @@ class Judge:
 
         Nothing where the benchmark has no validation people; never a look at the test.
         """
-        if not self.benchmark.validation:
+        results = self._rank(encoder)
+        if not results:
             return {}
-        results = evaluate_benchmark(
-            self.benchmark,
-            lambda records: encoder.embed([record.path for record in records], self.workers),
-            Measurement(split="validation"),
-        )
         measures = {
             f"validation {result.protocol.setting} {result.protocol.shots} {metric}": result[metric].value
             for result in results
@@ -72,6 +78,59 @@ class Judge:
         }
         named = {result.protocol.setting: result for result in results}
         return measures | {"score": next(named[name]["mAP"].value for name in PREFERRED if name in named)}
+
+    def _rank(self, encoder: Encoder) -> tuple[Result, ...]:
+        """Rank the validation people; a photo that cannot be read costs itself, never the training."""
+        if not self.benchmark.validation:
+            return ()
+        try:
+            return evaluate_benchmark(
+                self.benchmark,
+                lambda records: encoder.embed([record.path for record in records], self.workers),
+                _VALIDATION,
+            )
+        except InputError as error:
+            settings = self.benchmark.validation.values()
+            damaged = _damaged(record for setting in settings for record in (*setting.query, *setting.gallery))
+            if damaged:
+                left = named(*(setting for each in settings if (setting := _without(each, damaged))))
+                how = "goes on without" if left else "is left out for"
+                shown = next(iter(damaged.values()))
+                _log.warning(f"validation {how} {len(damaged):,} photos that cannot be read, such as {shown}")
+            else:
+                _log.warning(f"validation is left out: {error}")
+                left = {}
+        self.benchmark = replace(self.benchmark, validation=left)
+        return self._rank(encoder)
+
+
+def validation_problems(judge: Judge | None) -> list[str]:
+    """Say, in a line each, what cannot be measured of the validation people, or that there are none."""
+    if judge is None or not judge.benchmark.validation:
+        return [
+            "--validate-every finds no validation people, so no best encoder is kept: list some in a CSV (splits"
+            " validation-query and validation-gallery), or leave it out"
+        ]
+    problems = unmeasured(judge.benchmark, _VALIDATION)
+    return [f"validation, {protocol} is left out: {why}" for protocol, why in problems.items()]
+
+
+def _damaged(records: Iterable[ImageRecord]) -> dict[Path, str]:
+    """Find the photos that cannot be read, and why."""
+    found: dict[Path, str] = {}
+    for path in dict.fromkeys(record.path for record in records):
+        try:
+            read_photo(path)
+        except InputError as error:
+            found[path] = str(error)
+    return found
+
+
+def _without(setting: Setting, paths: Iterable[Path]) -> Setting | None:
+    """Give the setting without these photos; None where a side is left empty."""
+    gone = set(paths)
+    query, gallery = (tuple(r for r in side if r.path not in gone) for side in (setting.query, setting.gallery))
+    return replace(setting, query=query, gallery=gallery) if query and gallery else None
 
 
 def people_of(benchmark: Benchmark, store: SyncStore) -> np.ndarray | None:

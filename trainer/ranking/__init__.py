@@ -5,7 +5,7 @@ measures a whole benchmark, and results.py holds the numbers, their file and the
 """
 
 from trainer.ranking.draws import GivenDraws, draw_galleries, load_draws, save_draws
-from trainer.ranking.evaluation import Extract, Measurement, evaluate_benchmark
+from trainer.ranking.evaluation import Extract, Measurement, evaluate_benchmark, unmeasured
 from trainer.ranking.metrics import Labels, Ranking, chance, evaluate, evaluate_features
 from trainer.ranking.results import (
     EvaluationProtocol,
@@ -36,5 +36,6 @@ __all__ = [
     "load_draws",
     "read_results",
     "save_draws",
+    "unmeasured",
     "write_results",
 ]

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 
 from data.benchmark import Benchmark, Setting
+from data.check import unmeasurable
 from data.record import ImageRecord
 from data.runtime.errors import InputError, RunError
 from trainer.ranking.draws import Draw, GivenDraws, draw_galleries
@@ -51,7 +52,7 @@ class Measurement:
 def evaluate_benchmark(
     benchmark: Benchmark, extract: Extract, measurement: Measurement = Measurement()
 ) -> tuple[Result, ...]:
-    """Measure every setting of a split in each of its protocols.
+    """Measure every setting of a split in each of its protocols, but for those that `unmeasured` names.
 
     Args:
         benchmark: whose settings are ranked.
@@ -60,21 +61,64 @@ def evaluate_benchmark(
         measurement: what is measured and how.
 
     Raises:
-        InputError: the benchmark has no settings in this split.
+        InputError: the benchmark has no settings in this split, or none that can be measured.
         RunError: the features are not finite, or not one a photo.
     """
+    tasks = _tasks(benchmark, measurement)
+    possible = [task for task in tasks if not task.problem]
+    if not possible:
+        reasons = dict.fromkeys(str(task.problem) for task in tasks)
+        raise InputError(
+            f"{benchmark.name}, {measurement.split}: {'; '.join(reasons)}; mend the labels, or rank in another data set"
+            " (--dataset)"
+        )
+    records = {record.path: record for task in possible for record in (*task.setting.query, *task.setting.gallery)}
+    features = _checked(extract(tuple(records.values())), len(records))
+    row = {path: number for number, path in enumerate(records)}
+    results = []
+    for task in possible:
+        query, gallery = (features[[row[r.path] for r in side]] for side in (task.setting.query, task.setting.gallery))
+        results.append(_measure(task, query, gallery))
+    return tuple(results)
+
+
+def unmeasured(benchmark: Benchmark, measurement: Measurement = Measurement()) -> dict[str, str]:
+    """Say of each protocol that cannot be measured why, by its name.
+
+    Raises:
+        InputError: the benchmark has no settings in this split.
+    """
+    return {str(task.protocol): task.problem for task in _tasks(benchmark, measurement) if task.problem}
+
+
+def encode_labels(query: Sequence[ImageRecord], gallery: Sequence[ImageRecord]) -> tuple[Labels, Labels]:
+    """Return the records' labels as numbers that mean the same on both sides; unknown clothes are -1."""
+    sides = (query, gallery)
+    columns = [
+        _encode([[getattr(r, name) for r in side] for side in sides]) for name in ("person", "camera", "clothes")
+    ]
+    return Labels(*(column[0] for column in columns)), Labels(*(column[1] for column in columns))
+
+
+@dataclass(frozen=True)
+class _Task:
+    """A protocol to be measured: whom to rank in which galleries, and why that cannot be done, if so."""
+
+    protocol: EvaluationProtocol
+    setting: Setting
+    galleries: tuple[Draw, ...]
+    problem: str | None
+
+
+def _tasks(benchmark: Benchmark, measurement: Measurement) -> list[_Task]:
     settings = {"test": benchmark.settings, "validation": benchmark.validation}[measurement.split]
     if not settings:
         raise InputError(
             f"{benchmark.name} has no {measurement.split} settings, nothing can be ranked: list query and gallery "
             "photos with their people in a CSV (DATASET=csv), or rank in another data set (--dataset)"
         )
-    records = {record.path: record for setting in settings.values() for record in (*setting.query, *setting.gallery)}
-    features = _checked(extract(tuple(records.values())), len(records))
-    row = {path: number for number, path in enumerate(records)}
-    results = []
+    tasks = []
     for setting in settings.values():
-        query, gallery = (features[[row[r.path] for r in side]] for side in (setting.query, setting.gallery))
         for shots in setting.shots:
             galleries, source = measurement.galleries(setting, shots)
             protocol = EvaluationProtocol(
@@ -88,29 +132,17 @@ def evaluate_benchmark(
                 trained_on=measurement.trained_on,
                 drawn_by=source,
             )
-            results.append(_measure(protocol, setting, galleries, query, gallery))
-    return tuple(results)
+            shown = (replace(setting, gallery=tuple(setting.gallery[i] for i in draw)) for draw in galleries)
+            problem = next((why for drawn in shown if (why := unmeasurable(drawn))), None)
+            tasks.append(_Task(protocol, setting, galleries, problem))
+    return tasks
 
 
-def encode_labels(query: Sequence[ImageRecord], gallery: Sequence[ImageRecord]) -> tuple[Labels, Labels]:
-    """Return the records' labels as numbers that mean the same on both sides; unknown clothes are -1."""
-    sides = (query, gallery)
-    columns = [
-        _encode([[getattr(r, name) for r in side] for side in sides]) for name in ("person", "camera", "clothes")
-    ]
-    return Labels(*(column[0] for column in columns)), Labels(*(column[1] for column in columns))
-
-
-def _measure(
-    protocol: EvaluationProtocol,
-    setting: Setting,
-    galleries: Sequence[Draw],
-    query: torch.Tensor,
-    gallery: torch.Tensor,
-) -> Result:
+def _measure(task: _Task, query: torch.Tensor, gallery: torch.Tensor) -> Result:
+    protocol, setting = task.protocol, task.setting
     query_labels, gallery_labels = encode_labels(setting.query, setting.gallery)
     rankings, chances = [], []
-    for draw in galleries:
+    for draw in task.galleries:
         drawn = np.asarray(draw)
         labels = gallery_labels[drawn]
         rankings.append(_rank(protocol, query, gallery[torch.from_numpy(drawn)], query_labels, labels))
@@ -130,7 +162,7 @@ def _measure(
         for metric, numbers in values.items()
     )
     used = rankings[0].used
-    return Result(protocol, scores, queries=used, left_out=len(setting.query) - used, gallery=len(galleries[0]))
+    return Result(protocol, scores, queries=used, left_out=len(setting.query) - used, gallery=len(task.galleries[0]))
 
 
 def _rank(

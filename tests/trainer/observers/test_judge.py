@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import dataclasses
+import logging
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,8 +14,15 @@ from data.shards import SyncStore
 from data.sheet import contact_sheet
 from trainer.config import Config
 from trainer.encoder import make_encoder
-from trainer.observers import Judge, epoch_line, label_quality, people_of
+from trainer.observers import Judge, epoch_line, label_quality, people_of, validation_problems
 from trainer.observers.boards import cluster_sheet
+
+
+@pytest.fixture
+def said(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> Callable[[], list[str]]:
+    """Give the warnings so far."""
+    monkeypatch.setattr(logging.getLogger("sync-person-cloud"), "propagate", True)
+    return lambda: [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
 
 
 def test_quality_by_hand() -> None:
@@ -67,3 +77,60 @@ def test_epoch_line_without_labels(tiny: Callable[..., Config]) -> None:
     assert "ARI" not in line
     assert "3 clusters, 4 outliers, largest 5, eps 0.25" in line
     assert "step 250 ms of which data 250 ms" in line
+
+
+def test_a_damaged_validation_photo_costs_itself_alone(
+    store: SyncStore, tiny: Callable[..., Config], tmp_path: Path, said: Callable[[], list[str]]
+) -> None:
+    encoder = make_encoder(tiny())
+    benchmark = open_benchmark("walkers", store.manifest.root)
+    whole = Judge(benchmark, None).validate(encoder)
+    damaged, gone = sorted((tmp_path / "dataset" / "rgb" / "val").rglob("C_*.jpg"))[:2]
+    damaged.write_bytes(damaged.read_bytes()[:200])
+    gone.unlink()
+    judge = Judge(benchmark, None)
+    first, second = judge.validate(encoder), judge.validate(encoder)
+    assert first == second
+    assert first.keys() == whole.keys()
+    [line] = said()
+    assert line.startswith("validation goes on without 2 photos that cannot be read, such as ")
+    assert str(damaged) in line or str(gone) in line
+
+
+def test_validation_photos_that_are_all_gone_end_validation_alone(
+    store: SyncStore, tiny: Callable[..., Config], tmp_path: Path, said: Callable[[], list[str]]
+) -> None:
+    judge = Judge(open_benchmark("walkers", store.manifest.root), None)
+    shutil.rmtree(tmp_path / "dataset" / "rgb" / "val")
+    assert judge.validate(make_encoder(tiny())) == judge.validate(make_encoder(tiny())) == {}
+    [line] = said()
+    assert line.startswith("validation is left out for 16 photos that cannot be read")
+
+
+def test_validation_people_of_one_camera_are_named(
+    store: SyncStore, tiny: Callable[..., Config], said: Callable[[], list[str]]
+) -> None:
+    benchmark = open_benchmark("walkers", store.manifest.root)
+    assert validation_problems(Judge(benchmark, None)) == []
+    one = {
+        name: dataclasses.replace(
+            setting,
+            query=tuple(dataclasses.replace(record, camera="A") for record in setting.query),
+        )
+        for name, setting in benchmark.validation.items()
+    }
+    some = dataclasses.replace(benchmark, validation=benchmark.validation | {"clothing-change": one["clothing-change"]})
+    lines = validation_problems(Judge(some, None))
+    assert lines
+    assert all(line.startswith("validation, clothing-change, ") and "one camera (A)" in line for line in lines)
+    measured = Judge(some, None).validate(make_encoder(tiny()))
+    assert {name.split()[1] for name in measured if name != "score"} == {"same-clothing"}
+    nothing = Judge(dataclasses.replace(benchmark, validation=one), None)
+    assert nothing.validate(make_encoder(tiny())) == nothing.validate(make_encoder(tiny())) == {}
+    [line] = said()
+    assert line.startswith("validation is left out: walkers, validation: no query has a match")
+
+
+def test_nobody_to_validate_by_is_said() -> None:
+    [line] = validation_problems(None)
+    assert line.startswith("--validate-every finds no validation people")

@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 import torch
 
+from data.benchmark import SHOTS, Setting, named
 from data.record import ImageRecord
 from data.runtime.errors import InputError, RunError
-from tests.trainer.ranking.small import BENCHMARK, A, B, C, noisy_features, perfect_features
+from tests.trainer.ranking.small import BENCHMARK, A, B, C, noisy_features, perfect_features, photos
 from trainer.ranking.draws import GivenDraws, draw_galleries
-from trainer.ranking.evaluation import Measurement, encode_labels, evaluate_benchmark
+from trainer.ranking.evaluation import Measurement, encode_labels, evaluate_benchmark, unmeasured
 from trainer.ranking.metrics import evaluate
 
 
@@ -81,6 +82,51 @@ def test_validation_uses_its_own_settings() -> None:
     assert result.protocol.split == "validation"
     with pytest.raises(InputError, match="small has no validation settings"):
         evaluate_benchmark(replace(BENCHMARK, validation={}), perfect_features, Measurement(split="validation"))
+
+
+def of_one_camera(*sides: tuple[ImageRecord, ...]) -> list[tuple[ImageRecord, ...]]:
+    return [tuple(replace(record, camera="A") for record in side) for side in sides]
+
+
+def test_what_can_be_measured_is_and_the_rest_is_named_with_the_reason() -> None:
+    """Of one setting all photos are of one camera; the other one has two."""
+    query, gallery = of_one_camera(C, A)
+    same = BENCHMARK.settings["same-clothing"]
+    benchmark = replace(BENCHMARK, settings=named(Setting("clothing-change", query, gallery, SHOTS), same))
+    asked: list[ImageRecord] = []
+
+    def extract(records: Sequence[ImageRecord]) -> np.ndarray:
+        asked.extend(records)
+        return noisy_features(records)
+
+    alone = evaluate_benchmark(replace(BENCHMARK, settings=named(same)), noisy_features)
+    assert evaluate_benchmark(benchmark, extract) == alone
+    assert len(asked) == len(B) + len(A)
+    problems = unmeasured(benchmark)
+    assert list(problems) == ["clothing-change, single-shot (10 draws)", "clothing-change, multi-shot"]
+    assert all("all photos are of one camera (A)" in why for why in problems.values())
+    assert unmeasured(BENCHMARK) == {}
+
+
+def test_nothing_that_can_be_measured_is_a_line_before_any_photo_is_read() -> None:
+    query, gallery = of_one_camera(C, A)
+    benchmark = replace(BENCHMARK, settings=named(Setting("standard", query, gallery, SHOTS)))
+
+    def extract(records: Sequence[ImageRecord]) -> np.ndarray:
+        raise AssertionError
+
+    with pytest.raises(InputError, match=r"^small, test: no query .* one camera \(A\).*; mend the labels"):
+        evaluate_benchmark(benchmark, extract)
+
+
+def test_a_draw_without_a_match_is_named_and_all_of_the_gallery_measured() -> None:
+    """Each person's gallery holds photos by the query's camera too: a draw of those alone cannot be ranked."""
+    [query] = of_one_camera(C)
+    gallery = (*of_one_camera(photos("D", "D", 40))[0], replace(A[0], camera="B"))
+    benchmark = replace(BENCHMARK, settings=named(Setting("standard", query, gallery, SHOTS)))
+    [result] = evaluate_benchmark(benchmark, noisy_features)
+    assert (str(result.protocol), result.queries) == ("standard, multi-shot", 2)
+    assert list(unmeasured(benchmark)) == ["standard, single-shot (10 draws)"]
 
 
 def test_given_draws_are_used() -> None:
