@@ -18,8 +18,8 @@ class Walk:
     repeated: tuple[Path, ...]
 
 
-def walk(folder: Path) -> Walk:
-    """Find the files in `folder` and in all folders below it, hidden ones left out.
+def walk(folder: Path, hidden: bool = False) -> Walk:
+    """Find the files in `folder` and in all folders below it, `hidden` ones only if asked for.
 
     Symbolic links are followed, to files and to folders, but each folder is entered once: a link that leads to one
     already seen, or upwards, is not followed. Folders themselves come before links to them, so that what is found does
@@ -43,7 +43,7 @@ def walk(folder: Path) -> Walk:
             seen.add(identity)
         with os.scandir(entered) as entries:
             for entry in entries:
-                if entry.name.startswith(".") or entry.name == "__MACOSX":
+                if not hidden and (entry.name.startswith(".") or entry.name == "__MACOSX"):
                     continue
                 path = entered / entry.name
                 if not entry.is_dir():

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from data.annotation import CLOTHING_REGIONS, FOLDER, Annotation, Joint, read_annotation, write_annotation
 from data.photo import Photo
+from data.runtime.digests import digest_files
 from data.runtime.errors import InputError
 
 FEWEST_JOINTS = 4
@@ -136,15 +137,6 @@ class KeptAnnotations:
         except InputError:
             # Absent, or cut short by a crash of the machine: either way it is made again.
             return None
-
-
-def digest_files(folder: Path, suffixes: Sequence[str]) -> str:
-    """SHA-256 of the names and bytes of the files below a folder that end in one of the suffixes."""
-    digest = hashlib.sha256()
-    for path in sorted(path for path in folder.rglob("*") if path.suffix.lower() in suffixes):
-        content = hashlib.sha256(path.read_bytes()).hexdigest()
-        digest.update(f"{path.relative_to(folder).as_posix()!r} {content}\n".encode())
-    return digest.hexdigest()
 
 
 def usable(annotation: Annotation) -> Annotation | None:

@@ -15,8 +15,8 @@ from PIL import Image, UnidentifiedImageError
 
 from data.annotation import Joint
 from data.photo import Photo
+from data.runtime.digests import digest_files
 from data.runtime.errors import InputError
-from pipeline.annotate.annotator import digest_files
 from pipeline.annotate.label_spaces import LABEL_SPACES, to_regions
 
 _BODY_25 = [*range(8), *range(9, 19)]

@@ -16,8 +16,9 @@ import torch
 from data.annotation import CLOTHING_REGIONS, FOLDER, Annotation, Joint, Region
 from data.photo import Photo
 from data.readers import layout
+from data.runtime.digests import digest_files
 from data.runtime.errors import InputError
-from pipeline.annotate.annotator import Annotator, StoredAnnotations, digest_files
+from pipeline.annotate.annotator import Annotator, StoredAnnotations
 from pipeline.framing import Canvas, resize
 from pipeline.outfits.shape import measure_shape
 from pipeline.outfits.templates import Templates

@@ -11,11 +11,12 @@ from pathlib import Path
 
 from data.benchmark import Benchmark
 from data.photo import name_below
+from data.runtime.digests import digest_file
 from data.runtime.errors import InputError
 from data.runtime.progress import progress
 from data.shards import FORMAT
 from pipeline.paint.painter import Painter
-from pipeline.sync.worker import Task, digest_file
+from pipeline.sync.worker import Task
 
 SHARD = 256
 """Photos in a shard."""

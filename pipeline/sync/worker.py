@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import time
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ import numpy.typing as npt
 import torch
 
 from data.photo import Photo
+from data.runtime.digests import digest_file
 from data.runtime.errors import InputError, RunError
 from data.shards import Groups, ShardStatus, ShardWriter, writing_shard
 from pipeline.framing import resize
@@ -137,11 +137,3 @@ def _read_batch(task: Task, entries: list[tuple[str, str]]) -> _Batch:
             failures.append((source, str(error)))
     originals = np.array([resize(photo.pixels, task.painter.size) for photo in photos], np.uint8)
     return _Batch(read, originals, task.painter.sketch(photos) if photos else None, failures)
-
-
-def digest_file(path: Path) -> str:
-    """SHA-256 of a file in hexadecimal, "" if it cannot be read."""
-    try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()
-    except OSError:
-        return ""

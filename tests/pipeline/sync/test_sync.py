@@ -157,6 +157,39 @@ def test_the_key_changes_with_all_that_decides_a_pixel_and_nothing_else(walkers:
     assert len(set(keys)) == len(keys)
 
 
+@pytest.mark.parametrize("linked", [FOLDER, f"{FOLDER}/rgb", f"{FOLDER}/rgb/train/001"])
+def test_a_map_behind_a_link_is_in_the_key(walkers: Path, random_weights: Path, linked: str) -> None:
+    settings = SyncSettings(dataset="walkers", data_root=walkers, weights=random_weights, device="cpu")
+    straight = make_plan(settings).key
+    (walkers / linked).rename("elsewhere")
+    (walkers / linked).symlink_to(Path("elsewhere").absolute())
+    assert make_plan(settings).key == straight
+    photo = photos_of(walkers)[0]
+    joints = walkers / FOLDER / f"{photo.relative_to(walkers)}.json"
+    joints.write_text(joints.read_text() + " ")
+    assert make_plan(settings).key != straight
+
+
+@pytest.mark.parametrize("linked", [".", "people"])
+def test_a_template_behind_a_link_is_in_the_key(walkers: Path, random_weights: Path, linked: str) -> None:
+    people = Path("real")
+    (people / linked).mkdir(parents=True, exist_ok=True)
+    shown = [
+        shutil.copy(photo, people / linked / f"{number}.jpg") for number, photo in enumerate(photos_of(walkers)[:4])
+    ]
+    if linked == ".":
+        Path("templates").symlink_to(people)
+    else:
+        Path("templates").mkdir()
+        Path("templates", linked).symlink_to((people / linked).absolute())
+    settings = SyncSettings(
+        dataset="walkers", data_root=walkers, weights=random_weights, device="cpu", templates=Path("templates")
+    )
+    before = make_plan(settings).key
+    shutil.copy(photos_of(walkers)[9], shown[0])
+    assert make_plan(settings).key != before
+
+
 def test_the_root_asked_for_last_is_the_stores(command: Sync, walkers: Path) -> None:
     assert command().exit_code == 0
     shutil.copytree(walkers, "other")
