@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
@@ -11,6 +12,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from data.runtime.files import replacing
+from data.runtime.logs import get_logger
 from data.runtime.progress import progress
 from data.shards import SyncStore
 from data.sheet import contact_sheet
@@ -18,6 +20,8 @@ from pipeline.outfits import templates
 
 FOLDER = "preview"
 PAGE = "index.html"
+
+_log = get_logger(__name__)
 
 _STYLE = "body{font-family:sans-serif;margin:2em}img{max-width:100%}li{overflow-wrap:anywhere}"
 
@@ -44,7 +48,8 @@ class Statistics:
 def write_preview(store: SyncStore, rows: int = 6, seed: int = 0) -> Path:
     """Write a contact sheet of a few photos from each shard, and a page that shows all, into the store's `preview`.
 
-    On a sheet each row is a photo and its versions, under a strip of the templates where the store has some.
+    On a sheet each row is a photo and its versions, under a strip of the templates where the store has some. Where the
+    store cannot be written, a new temporary folder takes the page.
 
     Args:
         store: what to show.
@@ -54,8 +59,7 @@ def write_preview(store: SyncStore, rows: int = 6, seed: int = 0) -> Path:
     Returns:
         The path of the page.
     """
-    folder = store.path / FOLDER
-    folder.mkdir(exist_ok=True)
+    folder = _writable(store.path / FOLDER)
     strip = _strip(store)
     sections = []
     with progress("preview", len(store.shards), "shards", delay=2) as bar:
@@ -95,6 +99,18 @@ def _sheet(store: SyncStore, drawn: npt.NDArray[np.int64], strip: list[list[npt.
     labels = [*(["templates"] * len(strip)), *map(str, drawn)]
     titles = ["photo", *(f"version {number + 1}" for number in range(store.versions))]
     return contact_sheet([*strip, *store.groups(drawn)], labels, titles)
+
+
+def _writable(folder: Path) -> Path:
+    """Make the folder, or a temporary one if nothing can be written there."""
+    try:
+        folder.mkdir(exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return folder
+    except OSError as error:
+        elsewhere = Path(tempfile.mkdtemp(prefix="preview-"))
+        _log.warning(f"{folder}: cannot be written ({error.strerror}), so the page goes to {elsewhere}")
+        return elsewhere
 
 
 def _strip(store: SyncStore) -> list[list[npt.NDArray[np.uint8]]]:

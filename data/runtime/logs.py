@@ -35,8 +35,12 @@ def log_to_console(level: int = logging.INFO) -> None:
 
 @contextmanager
 def log_to_folder(folder: Path) -> Iterator[None]:
-    """Append every message of the block, with the time, to `run.log` in a folder that is there."""
-    handler = logging.FileHandler(folder / LOG_FILE, encoding="utf-8", errors="backslashreplace")
+    """Append every message of the block, with the time, to `run.log` in a folder, if that can be written."""
+    try:
+        handler = _File(folder / LOG_FILE, encoding="utf-8", errors="backslashreplace")
+    except OSError:
+        yield
+        return
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     logger = logging.getLogger(_ROOT)
     logger.addHandler(handler)
@@ -45,6 +49,11 @@ def log_to_folder(folder: Path) -> Iterator[None]:
     finally:
         logger.removeHandler(handler)
         handler.close()
+
+
+class _File(logging.FileHandler):
+    def handleError(self, record: logging.LogRecord) -> None:
+        """Go on without: a full disk is said by whatever needs it."""
 
 
 class _Console(logging.Handler):

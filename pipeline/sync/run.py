@@ -10,7 +10,16 @@ from datetime import datetime, timezone
 
 from data.runtime.errors import InputError, Interrupted, RunError
 from data.runtime.logs import get_logger, log_to_folder
-from data.shards import MANIFEST, Manifest, ShardStatus, read_manifest, read_status, shard_bytes, write_manifest
+from data.shards import (
+    MANIFEST,
+    Manifest,
+    ShardStatus,
+    newest_store,
+    read_manifest,
+    read_status,
+    shard_bytes,
+    write_manifest,
+)
 from pipeline.sync.lock import only_sync
 from pipeline.sync.plan import Plan
 from pipeline.sync.pool import make_shards
@@ -42,26 +51,20 @@ def run_sync(plan: Plan, jobs: int = 1, cluster: str | None = None) -> tuple[Man
         InputError: no photo can be read, or a person was found in none.
         RunError: another sync is at work on the folder, the disk is too small, or a shard failed twice.
     """
-    folder, tasks = plan.folder, plan.tasks
+    folder, total = plan.folder, len(plan.tasks)
     folder.mkdir(parents=True, exist_ok=True)
-    with only_sync(folder), log_to_folder(folder):
-        _log.info(
-            "%s photos in %d versions, %d shards: %s",
-            f"{len(plan.sources):,}",
-            plan.painter.versions,
-            len(tasks),
-            folder,
-        )
-        statuses = _whole(tasks)
-        missing = [task for task in tasks if task.path.name not in statuses]
-        if not missing and (folder / MANIFEST).is_file() and read_manifest(folder).finished:
-            manifest = _ask_for(plan, read_manifest(folder))
+    with log_to_folder(folder):
+        _log.info(f"{len(plan.sources):,} photos in {plan.painter.versions} versions, {total} shards: {folder}")
+        if _is_complete(plan):
+            # Nothing is made, so no lock is needed, and the disk need not be writable.
+            manifest, made = _ask_for(plan), 0
         else:
-            manifest = _complete(plan, missing, statuses, jobs, cluster)
+            with only_sync(folder):
+                manifest, made = _complete(plan, jobs, cluster)
         _warn(manifest)
-        done = f"{len(missing)} of {len(tasks)} shards made now" if missing else "complete already, nothing to do"
-        _log.info("%s photos redrawn (%s)", f"{manifest.redrawn:,}", done)
-    return manifest, len(missing)
+        done = f"{made} of {total} shards made now" if made else "complete already, nothing to do"
+        _log.info(f"{manifest.redrawn:,} photos redrawn ({done})")
+    return manifest, made
 
 
 def prepare_sync(plan: Plan) -> None:
@@ -75,11 +78,24 @@ def _prepare(plan: Plan) -> None:
     plan.painter.prepare(plan.folder.absolute(), [plan.benchmark.root.absolute() / source for source in plan.sources])
 
 
-def _complete(
-    plan: Plan, missing: Sequence[Task], statuses: dict[str, ShardStatus], jobs: int, cluster: str | None
-) -> Manifest:
-    """Make the missing shards, note them in `statuses`, and write the manifest of the whole store."""
-    folder, total = plan.folder, len(plan.tasks)
+def _is_complete(plan: Plan) -> bool:
+    """Whether the store says that it is finished, and all of its shards are whole."""
+    try:
+        if not read_manifest(plan.folder).finished:
+            return False
+        for task in plan.tasks:
+            read_status(task.path, task.key)
+    except InputError:
+        return False
+    return True
+
+
+def _complete(plan: Plan, jobs: int, cluster: str | None) -> tuple[Manifest, int]:
+    """Make the missing shards and write the manifest of the whole store; give it, and how many were made."""
+    folder, tasks = plan.folder, plan.tasks
+    statuses = _whole(tasks)
+    missing = [task for task in tasks if task.path.name not in statuses]
+    total = len(tasks)
     _check_space(missing)
     write_manifest(folder, _manifest(plan, statuses, None))
     try:
@@ -102,17 +118,33 @@ def _complete(
     manifest = _manifest(plan, statuses, datetime.now(timezone.utc).isoformat(timespec="seconds"))
     _check_worth(manifest)
     write_manifest(folder, manifest)
-    return manifest
+    return manifest, len(missing)
 
 
-def _ask_for(plan: Plan, complete: Manifest) -> Manifest:
-    """Note in a complete store that it was asked for, and where: training takes the last one and its labels."""
-    asked = _manifest(plan, {}, None)
+def _ask_for(plan: Plan) -> Manifest:
+    """Note in a complete store that it was asked for, and where: training takes the last one and its labels.
+
+    Raises:
+        InputError: the store cannot be written, and it names another place than the one asked for.
+    """
+    complete, asked = read_manifest(plan.folder), _manifest(plan, {}, None)
     manifest = dataclasses.replace(complete, root=asked.root, list_file=asked.list_file, list_sha256=asked.list_sha256)
-    if manifest == complete:
-        os.utime(plan.folder / MANIFEST)
-    else:
-        write_manifest(plan.folder, manifest)
+    try:
+        if manifest == complete:
+            os.utime(plan.folder / MANIFEST)
+        else:
+            write_manifest(plan.folder, manifest)
+    except OSError as error:
+        if manifest != complete:
+            raise InputError(
+                f"{plan.folder}: cannot be written ({error.strerror}), so it goes on naming {complete.place} as its "
+                "data set's place: make it writable, or give that place as DATA_ROOT"
+            ) from None
+        if newest_store(plan.stores).resolve() != plan.folder.resolve():
+            _log.warning(
+                f"{plan.folder}: cannot be written ({error.strerror}), so training goes on taking the store asked for "
+                "before: give it this one as --sync"
+            )
     return manifest
 
 
