@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import os
 import warnings
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -49,6 +51,18 @@ class Photo:
 def name_below(path: Path, root: Path) -> str:
     """Return the name of a photo: its path below its data set's root, with slashes; no link is followed."""
     return Path(os.path.relpath(path, root)).as_posix()
+
+
+def photos_digest(root: Path, names: Iterable[str]) -> str | None:
+    """Return twelve hexadecimal digits that differ where photos' names below `root` or their sizes in bytes differ.
+
+    None where a photo is gone, so that nothing is known of it.
+    """
+    try:
+        listed = sorted((name, (root / name).stat().st_size) for name in set(names))
+    except OSError:
+        return None
+    return hashlib.sha256(repr(listed).encode("utf-8", "surrogateescape")).hexdigest()[:12]
 
 
 def read_photo(path: str | Path, size: tuple[int, int] | None = None) -> np.ndarray:

@@ -132,14 +132,15 @@ def evaluate(
     own = data_root or (run.place if dataset in (None, facts["dataset"]) else None)
     dataset = dataset or str(facts["dataset"])
     benchmark = open_benchmark(dataset, dataset_root(dataset, own))
-    _log.info(f"{benchmark.name} in {benchmark.place}")
     if save_draws:
         ranking.save_draws(save_draws, benchmark)
     place = _device(device)
     content = run.checkpoint(checkpoint)
+    _log.info(f"{benchmark.name} in {benchmark.place}")
     encoder, readers = restore_encoder(config, content, place), _workers(workers, place)
     given = ranking.load_draws(draws, benchmark) if draws else None
-    measurement = ranking.Measurement(split, rerank, flip, trained_on=facts["dataset"], draws=given)
+    origin = ranking.find_origin(facts, benchmark, checkpoint, content["epoch"], encoder.digest)
+    measurement = ranking.Measurement(split, rerank, flip, origin, given)
     results = ranking.evaluate_benchmark(
         benchmark, lambda records: encoder.embed([record.path for record in records], readers, flip), measurement
     )

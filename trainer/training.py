@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from data import open_benchmark
+from data.photo import photos_digest
 from data.runtime.errors import InputError, RunError
 from data.runtime.logs import get_logger, log_to_folder
 from data.runtime.places import RUNS, STORES
@@ -98,6 +99,8 @@ def train_run(
         runs.start(run.folder, config, folder.absolute(), manifest, device)
         with log_to_folder(run.folder):
             _log.info(f"run {run.name}: {len(store)} photos of {manifest.dataset}, settings {config.digest}, {device}")
+            if run.facts.get("training_photos") is None:
+                run.note(training_photos=_photos_digest(store))
             judge = _judge(store, workers)
             for line in validation_problems(judge) if config.validate_every else ():
                 _log.warning(line)
@@ -118,6 +121,13 @@ def _train(trainer: Trainer) -> None:
             reason = str(error).strip().splitlines()[0]
             raise InputError(f"this machine cannot compile the encoder ({reason}): leave out --compile") from error
         raise
+
+
+def _photos_digest(store: SyncStore) -> str | None:
+    """Say which photos are trained on, those that could not be read among them; None where they are gone."""
+    names = [store.source(photo) for photo in range(len(store))]
+    unread = [name for name, _ in store.manifest.failures]
+    return photos_digest(Path(store.manifest.root), [*names, *unread])
 
 
 def _judge(store: SyncStore, workers: int) -> Judge | None:

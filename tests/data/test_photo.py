@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image, PngImagePlugin
 
-from data.photo import has_transparency, name_below, read_photo
+from data.photo import has_transparency, name_below, photos_digest, read_photo
 from data.runtime.errors import InputError
 
 SCENE = np.random.default_rng(1).integers(0, 256, (8, 5, 3), dtype=np.uint8)
@@ -148,3 +148,22 @@ def test_transparency_is_told(tmp_path: Path) -> None:
         False,
         False,
     ]
+
+
+def test_a_digest_of_photos_tells_names_and_sizes_apart_and_no_order_or_place(tmp_path: Path) -> None:
+    for root, size in (("a", 3), ("b", 3), ("c", 4)):
+        (tmp_path / root / "x").mkdir(parents=True)
+        (tmp_path / root / "x/1.jpg").write_bytes(b"0" * size)
+        (tmp_path / root / "x/2.jpg").write_bytes(b"00")
+    names = ["x/1.jpg", "x/2.jpg"]
+    digest = photos_digest(tmp_path / "a", names)
+    assert digest is not None
+    assert len(digest) == 12
+    assert digest == photos_digest(tmp_path / "b", names[::-1])
+    others = [
+        photos_digest(tmp_path / "c", names),
+        photos_digest(tmp_path / "a", names[:1]),
+        photos_digest(tmp_path / "a/x", ["1.jpg", "2.jpg"]),
+    ]
+    assert len({digest, *others}) == 4
+    assert photos_digest(tmp_path / "a", ["x/3.jpg"]) is None

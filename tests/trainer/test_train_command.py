@@ -121,6 +121,75 @@ def test_training_and_eval_read_the_list_that_was_chosen(
     assert galleries[0] == 2 * galleries[1]
 
 
+def test_rows_say_which_encoder_ranked_which_photos(
+    make_store: MakeStore, work: Path, tiny_arguments: list[str]
+) -> None:
+    """Rows of one name, "csv": of other test photos, other training photos, the best encoder, a moved folder."""
+    store, root = make_store(dataset="csv"), work.parent / "dataset"
+    train, test = sorted(root.glob("rgb/train/*/*")), sorted(root.glob("rgb/test/[AB]/*/*.jpg"))
+
+    def list_photos(name: str, training: list[Path], ranked: list[Path]) -> Path:
+        rows = ["path,person,camera,split", *(f"{path.relative_to(root)},,,train" for path in training)]
+        for path in ranked:
+            side = "query" if path.parts[-3] == "B" else "gallery"
+            split = f"validation-{side}" if path.parts[-2] == "014" else side
+            rows.append(f"{path.relative_to(root)},{path.parts[-2]},{path.parts[-3]},{split}")
+        (root / name).write_text("\n".join(rows))
+        return root / name
+
+    own = list_photos("own.csv", train, test)
+    other_test = list_photos("other-test.csv", train[::-1], [path for path in test if path.parts[-2] != "011"])
+    other_train = list_photos("other-train.csv", train[:-1], test)
+    digest = hashlib.sha256(own.read_bytes()).hexdigest()
+    write_manifest(store, dataclasses.replace(read_manifest(store), list_file=str(own)))
+    arguments = [*tiny_arguments, "--validate-every", "1", "--device", "cpu"]
+    assert run("train", "--run", "one", "--preset", "walkers", *arguments).exit_code == 0
+    folder = work / "runs" / "one"
+
+    def rank(*arguments: object) -> tuple[str, list[dict[str, Any]]]:
+        ranked = run("eval", *arguments)
+        assert ranked.exit_code == 0, ranked.output
+        return ranked.output, json.loads((folder / "results.json").read_text())
+
+    said, first = rank()
+    assert f"csv in {own} (SHA-256 {digest[:8]}), test; last encoder, 2 epochs (" in said
+    assert {(row["root"], row["checkpoint"], row["epoch"]) for row in first} == {(str(root), "last", 2)}
+    assert {(row["list_file"], row["list_sha256"], row["cross_benchmark"]) for row in first} == {
+        (str(own), digest, False)
+    }
+    assert rank()[1] == first
+    said, rows = rank("--dataset", "csv", "--data-root", other_test)
+    assert "cross-benchmark" not in said
+    assert rows[: len(first)] == first
+    assert len(rows) == 2 * len(first)
+    said, rows = rank("--dataset", "csv", "--data-root", other_train)
+    assert f"cross-benchmark: the encoder was trained on csv in {own}" in said
+    assert [row["cross_benchmark"] for row in rows[:: len(first)]] == [False, False, True]
+    rows = rank("--checkpoint", "best")[1]
+    assert [row["checkpoint"] for row in rows[:: len(first)]] == ["last", "last", "last", "best"]
+    moved = root.rename(root.with_name("moved"))
+    said, rows = rank("--data-root", moved / "own.csv")
+    assert "cross-benchmark" not in said
+    assert len(rows) == 5 * len(first)
+    # A run of an earlier version does not know its photos: names decide.
+    facts = json.loads((folder / "run.json").read_text())
+    (folder / "run.json").write_text(json.dumps({k: fact for k, fact in facts.items() if k != "training_photos"}))
+    assert "cross-benchmark" not in rank("--data-root", moved / "other-train.csv")[0]
+
+
+def test_the_same_training_photos_under_another_name_are_the_same_benchmark(
+    make_store: MakeStore, work: Path, tiny_arguments: list[str]
+) -> None:
+    make_store()
+    assert run("train", "--run", "one", *tiny_arguments, "--epochs", 1, "--device", "cpu").exit_code == 0
+    elsewhere = ("eval", "--dataset", "prcc", "--data-root", work.parent / "dataset")
+    ranked = run(*elsewhere)
+    assert (ranked.exit_code, "cross-benchmark" in ranked.output) == (0, False), ranked.output
+    photo = next((work.parent / "dataset" / "rgb" / "train").rglob("*.jpg"))
+    photo.write_bytes(photo.read_bytes() + b"0")
+    assert "cross-benchmark: the encoder was trained on walkers in" in run(*elsewhere).output
+
+
 def test_what_cannot_be_validated_or_ranked_is_said_and_costs_nothing_else(
     make_store: MakeStore, work: Path, tiny_arguments: list[str]
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -69,6 +70,15 @@ class Encoder(nn.Module):
     def device(self) -> torch.device:
         """Where its weights are."""
         return self.neck.weight.device
+
+    @property
+    def digest(self) -> str:
+        """Twelve hexadecimal digits that differ where a weight, the input or the precision differs."""
+        hashed = hashlib.sha256(repr((self.input, self.precision)).encode())
+        for name, tensor in sorted(self.state_dict().items()):
+            hashed.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+            hashed.update(tensor.cpu().contiguous().flatten().view(torch.uint8).numpy())
+        return hashed.hexdigest()[:12]
 
     def forward(self, images: Tensor) -> Tensor:
         """Give features, float32 (B, d) of unit length, of normalised pictures (B, 3, H, W)."""

@@ -48,12 +48,17 @@ def draw_galleries(setting: Setting) -> tuple[Draw, ...]:
 
 
 def save_draws(path: Path, benchmark: Benchmark) -> None:
-    """Write the draws of each single-shot test setting as JSON: lists of photos' paths below the benchmark's root."""
+    """Write the draws of each single-shot test setting as JSON: lists of photos' paths below the benchmark's root.
+
+    Raises InputError where there is no such setting.
+    """
     content = {
         name: [[_name(benchmark, setting, position) for position in draw] for draw in draw_galleries(setting)]
         for name, setting in benchmark.settings.items()
         if "single-shot" in setting.shots
     }
+    if not content:
+        raise InputError(f"{benchmark.name} has no single-shot settings, so no draws to save: leave out --save-draws")
     write_json(path, content)
 
 
@@ -74,6 +79,8 @@ def load_draws(path: Path, benchmark: Benchmark) -> GivenDraws:
         raise InputError(
             f"{path}: not a file of single-shot draws ({error}); write one with `eval --save-draws`"
         ) from None
+    if not draws:
+        raise InputError(f"{path}: no draws in it; write one with `eval --save-draws`")
     return GivenDraws(
         {name: _positions(path, benchmark, name, lists) for name, lists in draws.items()},
         source=f"{path.name}, {hashlib.sha256(written).hexdigest()[:8]}",
@@ -82,7 +89,7 @@ def load_draws(path: Path, benchmark: Benchmark) -> GivenDraws:
 
 def _positions(path: Path, benchmark: Benchmark, name: str, lists: list[list[str]]) -> tuple[Draw, ...]:
     setting = benchmark.settings.get(name)
-    if setting is None or not lists:
+    if setting is None or "single-shot" not in setting.shots or not lists:
         raise InputError(f"{path}: no draws for a setting of {benchmark.name} under {name!r}; write them anew")
     place = {_name(benchmark, setting, position): position for position in range(len(setting.gallery))}
     drawn = []

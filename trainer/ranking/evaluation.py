@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 
 import numpy as np
 import torch
@@ -14,6 +14,7 @@ from data.record import ImageRecord
 from data.runtime.errors import InputError, RunError
 from trainer.ranking.draws import Draw, GivenDraws, draw_galleries
 from trainer.ranking.metrics import Labels, Ranking, chance, evaluate_features, rank_blocks
+from trainer.ranking.origin import Origin
 from trainer.ranking.reranking import reranked_blocks
 from trainer.ranking.results import EvaluationProtocol, Result, Score
 
@@ -29,14 +30,14 @@ class Measurement:
         split: whose people, "test" or "validation".
         rerank: refine the distance by k-reciprocal neighbours.
         flip: features are means over a photo and its mirror image; for the record, since whoever extracts them does it.
-        trained_on: the data set of the encoder's photos.
+        origin: which encoder is measured.
         draws: single-shot galleries in place of our own draws.
     """
 
     split: str = "test"
     rerank: bool = False
     flip: bool = False
-    trained_on: str | None = None
+    origin: Origin = field(default_factory=Origin)
     draws: GivenDraws | None = None
 
     def galleries(self, setting: Setting, shots: str) -> tuple[tuple[Draw, ...], str | None]:
@@ -129,8 +130,11 @@ def _tasks(benchmark: Benchmark, measurement: Measurement) -> list[_Task]:
                 draws=len(galleries),
                 rerank=measurement.rerank,
                 flip=measurement.flip,
-                trained_on=measurement.trained_on,
                 drawn_by=source,
+                root=str(benchmark.root.absolute()),
+                list_file=str(benchmark.list_file.absolute()) if benchmark.list_file else None,
+                list_sha256=benchmark.list_sha256,
+                **asdict(measurement.origin),
             )
             shown = (replace(setting, gallery=tuple(setting.gallery[i] for i in draw)) for draw in galleries)
             problem = next((why for drawn in shown if (why := unmeasurable(drawn))), None)

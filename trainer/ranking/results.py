@@ -31,8 +31,16 @@ class EvaluationProtocol:
         distance: always "cosine" now; files of earlier versions may hold "euclidean".
         rerank: the distance is refined by k-reciprocal neighbours.
         flip: features are means over a photo and its mirror image.
-        trained_on: the data set of the encoder's photos; if it is not `benchmark`, the number is cross-benchmark.
+        trained_on: the data set of the encoder's photos.
         drawn_by: the file that the single-shot galleries were read from; None where they are our own draws.
+        root: the folder that the benchmark was read from; this and what follows is None in files of earlier versions.
+        list_file: the list in it, where one was chosen.
+        list_sha256: SHA-256 of its content.
+        checkpoint: which encoder of the run, "last" or "best".
+        epoch: epochs it was trained.
+        encoder: digest of the encoder.
+        trained_in: the folder or the list that `trained_on` was read from.
+        cross_benchmark: whether the encoder's photos are others than the benchmark's; None where only names tell.
     """
 
     benchmark: str
@@ -45,6 +53,14 @@ class EvaluationProtocol:
     flip: bool = False
     trained_on: str | None = None
     drawn_by: str | None = None
+    root: str | None = None
+    list_file: str | None = None
+    list_sha256: str | None = None
+    checkpoint: str | None = None
+    epoch: int | None = None
+    encoder: str | None = None
+    trained_in: str | None = None
+    cross_benchmark: bool | None = None
 
     def __str__(self) -> str:
         """Return the name under which its numbers are printed."""
@@ -55,11 +71,17 @@ class EvaluationProtocol:
     @property
     def title(self) -> str:
         """Name what it shares with the other settings and shots of the same measurement."""
-        parts = [f"{self.benchmark}, {self.split}", f"{self.distance} distance"]
+        place = f" in {self.list_file or self.root}" if self.root else ""
+        place += f" (SHA-256 {self.list_sha256[:8]})" if self.list_sha256 else ""
+        parts = [f"{self.benchmark}{place}, {self.split}"]
+        parts += [f"{self.checkpoint} encoder, {self.epoch} epochs ({self.encoder})"] if self.encoder else []
+        parts += [f"{self.distance} distance"]
         parts += ["k-reciprocal re-ranking"] if self.rerank else []
         parts += ["flip-averaged"] if self.flip else []
-        if self.trained_on not in (None, self.benchmark):
-            parts.append(f"cross-benchmark: the encoder was trained on {self.trained_on}")
+        others = self.trained_on not in (None, self.benchmark)
+        if others if self.cross_benchmark is None else self.cross_benchmark:
+            origin = f"{self.trained_on} in {self.trained_in}" if self.trained_in else self.trained_on
+            parts.append(f"cross-benchmark: the encoder was trained on {origin}")
         return "; ".join([*parts, UNIT])
 
 
@@ -154,7 +176,7 @@ def read_results(path: Path) -> tuple[Result, ...]:
 
 
 def add_results(path: Path, results: Sequence[Result]) -> None:
-    """Write results beside those the file holds already, in the place of those of the same protocols.
+    """Write results beside those the file holds already, in the place of those of the same protocols and encoder.
 
     Raises InputError where the file is there and is not one of results.
     """

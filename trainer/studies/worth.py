@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -87,10 +87,10 @@ def measure(arm: Arm, seed: int, split: str, options: Sequence[str] = ()) -> tup
     _trainer("train", "--sync", str(arm.store), "--run", name, "--preset", "walkers", *settings)
     _trainer("eval", "--run", name, "--split", split)
     every = read_results(runs.find_run(name).folder / "results.json")
-    plain = [result for result in every if not (result.protocol.rerank or result.protocol.flip)]
+    wanted = {"benchmark": "walkers", "split": split, "rerank": False, "flip": False, "checkpoint": "last"}
+    asked = [result for result in every if wanted.items() <= asdict(result.protocol).items()]
     # Of several measurements of a protocol, such as of an earlier evaluation elsewhere, the one just made stands last.
-    asked = {str(result.protocol): result for result in plain if result.protocol.split == split}
-    return tuple(asked.values())
+    return tuple({str(result.protocol): result for result in asked}.values())
 
 
 def format_worth(measured: Mapping[str, Sequence[Sequence[Result]]], shots: str) -> str:

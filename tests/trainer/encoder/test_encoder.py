@@ -36,6 +36,21 @@ def test_features_are_of_unit_length_and_float32() -> None:
     assert "random weights" in line
 
 
+def test_a_digest_tells_encoders_apart() -> None:
+    """Whatever decides a feature is in it, and nothing else: not the memory format, not the training mode."""
+    encoder = made("small", "none", 1, SIZE)[0]
+    digest = encoder.digest
+    assert len(digest) == 12
+    copy = made("small", "none", 1, SIZE)[0]
+    copy.load_state_dict(encoder.state_dict())
+    assert copy.train().to(memory_format=torch.contiguous_format).digest == digest
+    copy.precision = "bfloat16"
+    assert copy.digest != digest
+    with torch.no_grad():
+        encoder.neck.weight[0] += 1e-3
+    assert encoder.digest != digest
+
+
 def test_last_stride_sets_the_last_map() -> None:
     shapes = []
     for stride in (1, 2):

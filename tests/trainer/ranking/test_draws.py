@@ -60,6 +60,17 @@ def test_saved_draws_load_as_they_were(tmp_path: Path) -> None:
     assert loaded.source == f"draws.json, {hashlib.sha256(path.read_bytes()).hexdigest()[:8]}"
 
 
+def test_a_benchmark_without_single_shot_settings_has_no_draws(tmp_path: Path) -> None:
+    settings = {name: replace(setting, shots=("multi-shot",)) for name, setting in BENCHMARK.settings.items()}
+    benchmark = replace(BENCHMARK, settings=settings)
+    with pytest.raises(InputError, match="mine has no single-shot settings"):
+        save_draws(tmp_path / "draws.json", benchmark)
+    assert list(tmp_path.iterdir()) == []
+    save_draws(tmp_path / "draws.json", BENCHMARK)
+    with pytest.raises(InputError, match="no draws for a setting of mine under 'clothing-change'"):
+        load_draws(tmp_path / "draws.json", benchmark)
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
@@ -67,6 +78,7 @@ def test_saved_draws_load_as_they_were(tmp_path: Path) -> None:
         ("[1, 2]", "not a file of single-shot draws"),
         (json.dumps({"standard": [["A/a/0.jpg"]]}), "no draws for a setting of mine under 'standard'"),
         (json.dumps({"clothing-change": []}), "no draws for a setting"),
+        ("{}", "no draws in it"),
         (json.dumps({"clothing-change": [["A/a/99.jpg"]]}), "A/a/99.jpg is not in the clothing-change gallery"),
         (json.dumps({"clothing-change": [["A/a/0.jpg", "A/a/1.jpg"]]}), "two photos of one person"),
     ],

@@ -131,10 +131,16 @@ def test_only_the_evaluation_that_was_asked_for_is_taken(tmp_path: Path, monkeyp
     folder = tmp_path / "work" / "runs" / "worth-baseline-key-0"
     folder.mkdir(parents=True)
     write_json(folder / "config.json", {})
-    protocol = EvaluationProtocol("walkers", "test", "clothing-change", "multi-shot", 1)
+    protocol = EvaluationProtocol(
+        "walkers", "test", "clothing-change", "multi-shot", 1, root="/here", checkpoint="last", epoch=24
+    )
     protocols = [
-        replace(protocol, draws=3),
+        replace(protocol, root="/elsewhere"),
+        replace(protocol, epoch=12),
         protocol,
+        replace(protocol, checkpoint="best"),
+        replace(protocol, checkpoint=None, epoch=None),
+        replace(protocol, benchmark="prcc"),
         replace(protocol, flip=True),
         replace(protocol, rerank=True),
         replace(protocol, split="validation"),
