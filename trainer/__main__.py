@@ -146,10 +146,11 @@ def evaluate(
     )
     for protocol, why in ranking.unmeasured(benchmark, measurement).items():
         _log.warning(f"{protocol} is left out: {why}")
-    path = run.folder / "results.json"
-    ranking.add_results(path, results)
     _log.info(f"run {run.name}, {checkpoint} encoder, after {content['epoch']} of {config.epochs} epochs")
     click.echo(ranking.format_results(results))
+    # Printed before: a file that cannot be written costs no numbers.
+    path = run.folder / "results.json"
+    ranking.add_results(path, results)
     _log.info(f"written to {path}")
 
 

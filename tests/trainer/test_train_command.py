@@ -171,6 +171,13 @@ def test_rows_say_which_encoder_ranked_which_photos(
     said, rows = rank("--data-root", moved / "own.csv")
     assert "cross-benchmark" not in said
     assert len(rows) == 5 * len(first)
+    kept = (folder / "results.json").read_text()
+    (folder / "results.json").write_text(kept[:-40])
+    torn = run("eval", "--data-root", moved / "own.csv")
+    assert torn.exit_code == 2
+    assert "standard, multi-shot" in torn.stdout
+    assert torn.stderr.startswith(f"error: {folder.relative_to(work.parent) / 'results.json'}: not a file of results")
+    (folder / "results.json").write_text(kept)
     # A run of an earlier version does not know its photos: names decide.
     facts = json.loads((folder / "run.json").read_text())
     (folder / "run.json").write_text(json.dumps({k: fact for k, fact in facts.items() if k != "training_photos"}))

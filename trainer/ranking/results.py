@@ -171,7 +171,7 @@ def read_results(path: Path) -> tuple[Result, ...]:
     except FileNotFoundError:
         raise InputError(f"{path}: there is no such file; run `make eval` first") from None
     except (ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{path}: not a file of results ({error!r}); run `make eval` again") from None
+        raise InputError(f"{path}: not a file of results ({error!r}); remove it and run `make eval` again") from None
     return tuple(grouped.values())
 
 

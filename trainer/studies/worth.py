@@ -124,7 +124,10 @@ def _row(arm: str, seeds: Sequence[Sequence[Result]], shots: str) -> Row:
 
 
 def _result(results: Sequence[Result], setting: str, shots: str) -> Result:
-    return next(result for result in results if result.protocol.setting == setting and result.protocol.shots == shots)
+    for result in results:
+        if (result.protocol.setting, result.protocol.shots) == (setting, shots):
+            return result
+    raise RunError(f"{setting}, {shots} was not measured, as was said above: render the walkers anew, with more people")
 
 
 def _mean_and_spread(values: np.ndarray) -> str:

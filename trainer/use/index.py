@@ -57,14 +57,6 @@ def index_path(run: Run, checkpoint: str, gallery: Path) -> Path:
     return SEARCHES / f"{whole.name[:_NAME_LETTERS]}-{digest}" / f"{run.name}-{checkpoint}.h5"
 
 
-def encoder_digest(encoder: Encoder) -> str:
-    """Return sixteen hexadecimal digits that differ where any weight, or how pictures become its input, differs."""
-    digest = hashlib.sha256(repr((encoder.input, encoder.precision)).encode())
-    for name, tensor in sorted(encoder.state_dict().items()):
-        digest.update(name.encode() + tensor.cpu().contiguous().numpy().tobytes())
-    return digest.hexdigest()[:16]
-
-
 def update_index(path: Path, encoder: Encoder, gallery: Path, workers: int = 0) -> Index:
     """Bring the index at `path` in step with a gallery: new and changed photos are encoded, those gone are dropped.
 
@@ -83,7 +75,7 @@ def update_index(path: Path, encoder: Encoder, gallery: Path, workers: int = 0) 
     photos = find_photos(gallery)
     names = [name_below(photo, gallery) for photo in photos]
     stamps = [_stamp(photo) for photo in photos]
-    digest = encoder_digest(encoder)
+    digest = encoder.digest
     before = _read(path, digest) or Index((), (), np.empty((0, encoder.dimensions), np.float32))
     row_of = {entry: row for row, entry in enumerate(zip(before.names, before.stamps, strict=True))}
     rows = [row_of.get(entry) for entry in zip(names, stamps, strict=True)]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from data.runtime.errors import InputError
+from data.runtime.errors import InputError, RunError
 from data.runtime.files import write_json
 from data.shards import MANIFEST, Manifest, read_manifest, write_manifest
 from trainer.ranking.results import EvaluationProtocol, Result, Score, write_results
@@ -75,6 +75,12 @@ def test_one_seed_has_no_spread() -> None:
 
 def test_no_ratio_where_ideal_redrawing_gains_nothing() -> None:
     assert "ratio" not in format_worth({**MEASURED, "ideal": MEASURED["baseline"]}, "single-shot")
+
+
+def test_a_protocol_that_was_left_out_is_a_line() -> None:
+    measured = {arm: [seed[2:] for seed in seeds] for arm, seeds in MEASURED.items()}
+    with pytest.raises(RunError, match="clothing-change, single-shot was not measured"):
+        format_worth(measured, "single-shot")
 
 
 def test_missing_shards_say_how_to_make_them(tmp_path: Path) -> None:
