@@ -113,7 +113,7 @@ def write_annotation(root: Path, photo: Path, annotation: Annotation) -> None:
 
     A file with its final name is whole.
     """
-    parsing_file, joints_file = _files(root, photo)
+    parsing_file, joints_file = annotation_files(root, photo)
     parsing_file.parent.mkdir(parents=True, exist_ok=True)
     picture = Image.fromarray(annotation.parsing)
     picture.putpalette(_PALETTE)
@@ -129,7 +129,7 @@ def read_annotation(root: Path, photo: Path) -> Annotation:
 
     Raises InputError if a file is missing or cannot be used.
     """
-    parsing_file, joints_file = _files(root, photo)
+    parsing_file, joints_file = annotation_files(root, photo)
     try:
         with Image.open(parsing_file) as picture:
             parsing = np.asarray(picture)
@@ -170,8 +170,8 @@ def parsing_maps(parsing: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
     return np.stack([parsing == label for label in range(len(Region))], axis=1).astype(np.float32)
 
 
-def _files(root: Path, photo: Path) -> tuple[Path, Path]:
-    """The parsing and the joints file of a photo."""
+def annotation_files(root: Path, photo: Path) -> tuple[Path, Path]:
+    """Name the parsing and the joints file of a photo, a file under `root`, whether they are there or not."""
     # Not resolved: a photo lies where its path says, also where a part of it is a link to somewhere else.
     relative = name_below(photo, root)
     if relative.startswith("../"):

@@ -6,14 +6,22 @@ import hashlib
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 
-from data.annotation import CLOTHING_REGIONS, FOLDER, Annotation, Joint, read_annotation, write_annotation
+from data.annotation import (
+    CLOTHING_REGIONS,
+    FOLDER,
+    Annotation,
+    Joint,
+    annotation_files,
+    read_annotation,
+    write_annotation,
+)
 from data.photo import Photo
-from data.runtime.digests import digest_files
+from data.runtime.digests import digest_file, digest_files
 from data.runtime.errors import InputError
 
 FEWEST_JOINTS = 4
@@ -55,6 +63,19 @@ class ParsingSource(Protocol):
         """Parse a batch of photos."""
 
 
+@runtime_checkable
+class PerPhoto(Protocol):
+    """An annotator or a source whose results for one photo do not depend on what it has for the others."""
+
+    def digest_of(self, name: str) -> str:
+        """Digest of what decides the result for the photo of this name."""
+
+
+def digest_of(source: Annotator | PoseSource | ParsingSource, name: str) -> str:
+    """Digest of what decides one photo's annotation: as `PerPhoto` knows it, else all that the source goes by."""
+    return source.digest_of(name) if isinstance(source, PerPhoto) else source.digest
+
+
 class PairedAnnotator:
     """Joints from one source, parsing from another: models, files, or one of each."""
 
@@ -66,6 +87,10 @@ class PairedAnnotator:
     def digest(self) -> str:
         """Of both sources' digests."""
         return hashlib.sha256(f"{self.pose.digest} {self.parsing.digest}".encode()).hexdigest()
+
+    def digest_of(self, name: str) -> str:
+        """Of what both sources have for the photo."""
+        return f"{digest_of(self.pose, name)} {digest_of(self.parsing, name)}"
 
     def __call__(self, photos: Sequence[Photo]) -> list[Annotation | None]:
         """Annotate a batch; both sources must find the person, and enough of them."""
@@ -90,6 +115,10 @@ class StoredAnnotations:
     def digest(self) -> str:
         """Of every file's name and bytes."""
         return digest_files(self.root / FOLDER, [".png", ".json"])
+
+    def digest_of(self, name: str) -> str:
+        """Of the photo's two files."""
+        return " ".join(digest_file(file) for file in annotation_files(self.root, self.root / name))
 
     def __call__(self, photos: Sequence[Photo]) -> list[Annotation | None]:
         """Read the annotations of a batch and resize them to its photos."""
@@ -116,6 +145,10 @@ class KeptAnnotations:
     def digest(self) -> str:
         """That of the other annotator."""
         return self.annotator.digest
+
+    def digest_of(self, name: str) -> str:
+        """Ask the other annotator."""
+        return digest_of(self.annotator, name)
 
     def __call__(self, photos: Sequence[Photo]) -> list[Annotation | None]:
         """Annotate a batch; only photos that were not seen before reach the other annotator."""

@@ -15,7 +15,7 @@ from PIL import Image, UnidentifiedImageError
 
 from data.annotation import Joint
 from data.photo import Photo
-from data.runtime.digests import digest_files
+from data.runtime.digests import digest_file, digest_files
 from data.runtime.errors import InputError
 from pipeline.annotate.label_spaces import LABEL_SPACES, to_regions
 
@@ -49,9 +49,14 @@ class ParsingFolder:
         """Of the label space and of every PNG's name and bytes."""
         return hashlib.sha256(f"{self.labels} {digest_files(self.folder, ['.png'])}".encode()).hexdigest()
 
+    def digest_of(self, name: str) -> str:
+        """Of the label space and the photo's PNG."""
+        file = _file_of(name, self.folder, ".png")
+        return f"{self.labels} {digest_file(file) if file else None}"
+
     def __call__(self, photos: Sequence[Photo]) -> list[npt.NDArray[np.uint8] | None]:
         """Read the parsings of a batch; None for a photo without a PNG."""
-        files = [_file_of(photo, self.folder, ".png") for photo in photos]
+        files = [_file_of(photo.name, self.folder, ".png") for photo in photos]
         return [
             None if file is None else self._read(file, photo.pixels.shape[:2])
             for file, photo in zip(files, photos, strict=True)
@@ -98,9 +103,14 @@ class OpenPoseFolder:
         """Of every file's name and bytes."""
         return digest_files(self.folder, [".json"])
 
+    def digest_of(self, name: str) -> str:
+        """Of the photo's file."""
+        file = _file_of(name, self.folder, "_keypoints.json")
+        return str(digest_file(file) if file else None)
+
     def __call__(self, photos: Sequence[Photo]) -> list[npt.NDArray[np.float32] | None]:
         """Read the joints of a batch; None for a photo without a file, or in whose file nobody is."""
-        files = [_file_of(photo, self.folder, "_keypoints.json") for photo in photos]
+        files = [_file_of(photo.name, self.folder, "_keypoints.json") for photo in photos]
         return [None if file is None else self._read(file) for file in files]
 
     def _read(self, file: Path) -> npt.NDArray[np.float32] | None:
@@ -143,6 +153,11 @@ class KeypointsCsv:
         """Of the file's bytes."""
         return hashlib.sha256(self.file.read_bytes()).hexdigest()
 
+    def digest_of(self, name: str) -> str:
+        """Of the photo's joints."""
+        joints = self._joints.get(name, self._joints.get(Path(name).name))
+        return str(joints if joints is None else joints.tolist())
+
     def __call__(self, photos: Sequence[Photo]) -> list[npt.NDArray[np.float32] | None]:
         """Look up the joints of a batch; None for a photo that is not in the file."""
         return [self._joints.get(photo.name, self._joints.get(photo.path.name)) for photo in photos]
@@ -174,7 +189,7 @@ def _joints(points: npt.NDArray[np.float32], found: npt.NDArray[np.bool_]) -> np
     return np.where(found[:, None], points + np.float32(0.5), np.float32(np.nan))
 
 
-def _file_of(photo: Photo, folder: Path, ending: str) -> Path | None:
-    name = Path(photo.name)
-    beside = folder / name.with_name(name.stem + ending)
+def _file_of(name: str, folder: Path, ending: str) -> Path | None:
+    below = Path(name)
+    beside = folder / below.with_name(below.stem + ending)
     return next((file for file in (beside, folder / beside.name) if file.is_file()), None)

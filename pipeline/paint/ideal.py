@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from functools import cached_property
@@ -39,6 +40,10 @@ class IdealPainter:
     def prepare(self, folder: Path, photos: Sequence[Path]) -> None:
         """Choose the templates as the generator's painter does."""
         self.painter.prepare(folder, photos)
+
+    def inputs(self, names: Sequence[str]) -> str:
+        """Digest the walkers' recipe beside all that the generator's painter goes by."""
+        return hashlib.sha256(f"{self.painter.inputs(names)} {asdict(self.walkers)}".encode()).hexdigest()
 
     def sketch(self, photos: Sequence[Photo]) -> Sequence[Photo]:
         """Pass the photos on: rendering is all that is to be done."""

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 
 from data.photo import Photo
+from data.runtime.digests import digest_file
+from pipeline.annotate.annotator import Annotator, digest_of
 
 
 @dataclass(frozen=True)
@@ -26,6 +30,28 @@ class Redrawn:
     found: npt.NDArray[np.bool_]
     templates: npt.NDArray[np.int32]
     clothing: npt.NDArray[np.bool_]
+
+
+@runtime_checkable
+class Retraceable(Protocol):
+    """A painter that can say what decides the pixels of some photos alone, so that others' changes do not undo them."""
+
+    def inputs(self, names: Sequence[str]) -> str:
+        """Digest of all that decides the pixels of the photos of these names, besides the photos; after `prepare`."""
+
+
+def digest_inputs(recipe: Mapping[str, Any], kept: Path, annotator: Annotator, names: Sequence[str]) -> str:
+    """Digest a recipe, its annotator narrowed down to some photos, and what `prepare` found out.
+
+    Args:
+        recipe: the painter's.
+        kept: the file that `prepare` left.
+        annotator: the one of which the recipe tells the digest, as "annotator".
+        names: of the photos.
+    """
+    of_each = [digest_of(annotator, name) for name in names]
+    decisive = {**recipe, "annotator": of_each, "prepared": digest_file(kept)}
+    return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
 
 
 class Painter(Protocol):

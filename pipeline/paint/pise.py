@@ -24,7 +24,7 @@ from pipeline.outfits import templates
 from pipeline.outfits.choice import TemplateChoice, choose
 from pipeline.outfits.shape import Shape, reshape_each
 from pipeline.paint.composite import keep_person, spread
-from pipeline.paint.painter import Redrawn
+from pipeline.paint.painter import Redrawn, digest_inputs
 from pipeline.pise import TEXTURE_TRANSFER, Generator, Style, load_generator
 from pipeline.settings import CUTS
 from pipeline.tensors import to_pictures, to_pixels, to_poses, to_regions
@@ -175,6 +175,10 @@ class PisePainter:
             chosen = choose(self.choice, photos, self.root, self.annotator, self.generator, self.canvas, self.size)
             templates.save(folder, chosen)
         self.folder = folder
+
+    def inputs(self, names: Sequence[str]) -> str:
+        """Digest the recipe, the templates, and what the annotator has for these photos."""
+        return digest_inputs(self.recipe, self._prepared / templates.FILE, self.annotator, names)
 
     def sketch(self, photos: Sequence[Photo]) -> Sketch:
         """Deal out templates, find the people, and lay them on the canvas with the parsings to paint into."""

@@ -19,7 +19,7 @@ from pipeline.cielab import to_cielab, to_srgb
 from pipeline.framing import resize
 from pipeline.loaded import PROCESS
 from pipeline.paint import palette as palettes
-from pipeline.paint.painter import Redrawn
+from pipeline.paint.painter import Redrawn, digest_inputs
 from pipeline.paint.palette import Palette, measure
 
 CANDIDATES = 256
@@ -124,6 +124,10 @@ class RecolourPainter:
             palettes.save(folder, found)
         self.folder = folder
 
+    def inputs(self, names: Sequence[str]) -> str:
+        """Digest the recipe, the palette, and what the annotator has for these photos."""
+        return digest_inputs(self.recipe, self._prepared / palettes.FILE, self.annotator, names)
+
     def sketch(self, photos: Sequence[Photo]) -> Sketch:
         """Annotate the photos and measure their garments."""
         originals = np.stack([resize(photo.pixels, self.size) for photo in photos])
@@ -149,10 +153,14 @@ class RecolourPainter:
         return Redrawn(images, found, sketch.dealt, clothing)
 
     @property
-    def _palette(self) -> Palette:
-        folder = self.folder
-        if folder is None:
+    def _prepared(self) -> Path:
+        if self.folder is None:
             raise RuntimeError("prepare() comes first")
+        return self.folder
+
+    @property
+    def _palette(self) -> Palette:
+        folder = self._prepared
         return PROCESS.get("palette", folder, lambda: palettes.load(folder))
 
 

@@ -7,15 +7,19 @@ import os
 import shutil
 from collections.abc import Sequence
 from datetime import datetime, timezone
+from pathlib import Path
 
 from data.runtime.errors import InputError, Interrupted, RunError
 from data.runtime.logs import get_logger, log_to_folder
 from data.shards import (
+    INPUTS,
     MANIFEST,
     Manifest,
     ShardStatus,
+    copy_shard,
     newest_store,
     read_manifest,
+    read_origin,
     read_status,
     shard_bytes,
     write_manifest,
@@ -23,7 +27,7 @@ from data.shards import (
 from pipeline.sync.lock import only_sync
 from pipeline.sync.plan import Plan
 from pipeline.sync.pool import make_shards
-from pipeline.sync.worker import Task
+from pipeline.sync.worker import Task, describe
 
 _SHOWN = 5
 _BESIDE_SHARDS = 1 << 16
@@ -57,12 +61,12 @@ def run_sync(plan: Plan, jobs: int = 1, cluster: str | None = None) -> tuple[Man
         _log.info(f"{len(plan.sources):,} photos in {plan.painter.versions} versions, {total} shards: {folder}")
         if _is_complete(plan):
             # Nothing is made, so no lock is needed, and the disk need not be writable.
-            manifest, made = _ask_for(plan), 0
+            manifest, made, done = _ask_for(plan), 0, "complete already, nothing to do"
         else:
             with only_sync(folder):
                 manifest, made = _complete(plan, jobs, cluster)
+            done = f"{made} of {total} shards made now"
         _warn(manifest)
-        done = f"{made} of {total} shards made now" if made else "complete already, nothing to do"
         _log.info(f"{manifest.redrawn:,} photos redrawn ({done})")
     return manifest, made
 
@@ -100,6 +104,7 @@ def _complete(plan: Plan, jobs: int, cluster: str | None) -> tuple[Manifest, int
     write_manifest(folder, _manifest(plan, statuses, None))
     try:
         _prepare(plan)
+        missing = _take_over(plan, missing, statuses)
         # Once more, since what the painter keeps of all photos is on the disk now.
         _check_space(missing)
         faults = make_shards(missing, statuses, jobs, cluster)
@@ -146,6 +151,30 @@ def _ask_for(plan: Plan) -> Manifest:
                 "before: give it this one as --sync"
             )
     return manifest
+
+
+def _take_over(plan: Plan, missing: Sequence[Task], statuses: dict[str, ShardStatus]) -> list[Task]:
+    """Copy shards whose inputs are the same from other stores of the data set, note them, and give the other tasks.
+
+    So a change to one photo's annotation, which changes the key, leaves the work on the others.
+    """
+    others = [other for other in sorted(plan.stores.glob(f"{plan.benchmark.name}-*")) if other.name != plan.folder.name]
+    left = []
+    for task in missing:
+        made_by = describe(task) if any((other / task.path.name).is_file() for other in others) else {}
+        same = (other / task.path.name for other in others if _made_of(other / task.path.name, made_by.get(INPUTS)))
+        try:
+            statuses[task.path.name] = copy_shard(next(same), task.path, task.key, made_by)
+        except (StopIteration, InputError):
+            left.append(task)
+    if len(left) < len(missing):
+        _log.info(f"{len(missing) - len(left)} shards are copies of other stores', made of the same photos")
+    return left
+
+
+def _made_of(shard: Path, inputs: str | None) -> bool:
+    origin = read_origin(shard) if inputs else None
+    return origin is not None and origin[1] == inputs
 
 
 def _whole(tasks: Sequence[Task]) -> dict[str, ShardStatus]:

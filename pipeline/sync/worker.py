@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import time
 from collections.abc import Iterator
@@ -17,9 +18,9 @@ import torch
 from data.photo import Photo
 from data.runtime.digests import digest_file
 from data.runtime.errors import InputError, RunError
-from data.shards import Groups, ShardStatus, ShardWriter, writing_shard
+from data.shards import FORMAT, INPUTS, Groups, ShardStatus, ShardWriter, writing_shard
 from pipeline.framing import resize
-from pipeline.paint.painter import Painter, Redrawn
+from pipeline.paint.painter import Painter, Redrawn, Retraceable
 
 _BATCH = 32
 
@@ -55,6 +56,17 @@ class _Batch:
     failures: list[tuple[str, str]]
 
 
+def describe(task: Task) -> dict[str, str]:
+    """Say what makes a shard, in its attributes: the software, the recipe and, if the painter can, its own inputs."""
+    painter = task.painter
+    made_by = {"torch": str(torch.__version__), "recipe": json.dumps(painter.recipe, sort_keys=True)}
+    if isinstance(painter, Retraceable):
+        photos = list(zip(task.sources, task.digests, strict=True))
+        decisive = [FORMAT, photos, painter.size, painter.versions, painter.inputs(task.sources)]
+        made_by[INPUTS] = hashlib.sha256(json.dumps(decisive).encode()).hexdigest()
+    return made_by
+
+
 def make_shard(task: Task) -> Made:
     """Redraw the photos of one shard and write it; while one batch is painted, the next is read and the last written.
 
@@ -62,10 +74,9 @@ def make_shard(task: Task) -> Made:
     copies. Raises RunError if a photo is no longer what it was when the run was planned.
     """
     painter = task.painter
-    software = {"torch": str(torch.__version__), "recipe": json.dumps(painter.recipe, sort_keys=True)}
     began, painting = time.perf_counter(), 0.0
     with (
-        writing_shard(task.path, painter.versions, painter.size, task.key, software) as shard,
+        writing_shard(task.path, painter.versions, painter.size, task.key, describe(task)) as shard,
         ThreadPoolExecutor(1) as writer,
     ):
         written: Future[None] = writer.submit(lambda: None)
