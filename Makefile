@@ -81,7 +81,7 @@ verify: setup ## read every shard again and compare it with its checksums and it
 
 .PHONY: train
 train: setup ## train an encoder on the shards; again, to go on where it stopped
-	@$(if $(GPUS),$(PY) -m torch.distributed.run --standalone --nproc-per-node $(GPUS) -m trainer,$(PY) -m trainer) train \
+	@$(if $(GPUS),$(PY) -m trainer.distributed.launch --standalone --nproc-per-node $(GPUS) -m -- trainer,$(PY) -m trainer) train \
 		$(call option,--dataset,DATASET) $(call option,--run,RUN) $(call option,--preset,PRESET) \
 		$(call option,--config,CONFIG) $(call option,--backbone-weights,BACKBONE_WEIGHTS) $(call option,--versions,S) \
 		$(call option,--device,DEVICE) $(call option,--seed,SEED) $(ARGS)

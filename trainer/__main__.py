@@ -88,12 +88,14 @@ def train(
 
     Settings come from the preset (the data set's own if it has one, else paper), then --config, then single options.
     """
+    from trainer.distributed import one_voice
     from trainer.training import choose_settings, train_run
 
     given = {key: value for key, value in settings.items() if value is not None}
-    config, folder = choose_settings(sync, dataset, name, preset, file, given)
-    place = _device(device)
-    train_run(config, folder, name, place, _workers(workers, place), tensorboard, wandb)
+    with one_voice():
+        config, folder = choose_settings(sync, dataset, name, preset, file, given)
+        place = _device(device)
+        train_run(config, folder, name, place, _workers(workers, place), tensorboard, wandb)
 
 
 @main.command("eval")

@@ -125,10 +125,7 @@ class Trainer:
         features = encode_store(state.encoder, self.store, self.workers)
         # Clustering first looks how much memory the system has left; what the encoder has just freed counts as well.
         give_freed_memory_back()
-        found = _label(features, state.epoch, config) if distributed.rank() == 0 else None
-        labels, problem = distributed.from_first(found)
-        if problem:
-            raise RunError(problem)
+        labels = distributed.on_first(lambda: _label(features, state.epoch, config))
         random = stream(config.seed, Purpose.MEMORY, state.epoch)
         shuffled = random.permutation(len(labels))
         clusters, first = np.unique(labels[shuffled], return_index=True)
@@ -250,7 +247,7 @@ class Trainer:
         if distributed.any_rank(self._interrupted() or fault is not None, self.device) or groups is None:
             self._save()
             where = f"stopped and saved in epoch {self.state.epoch + 1}"
-            raise fault or Interrupted(f"{where}: repeat the same command to go on")
+            raise distributed.first_found(fault) or Interrupted(f"{where}: repeat the same command to go on")
         return groups, indices
 
     def _read_epoch(self) -> Iterator[Batch]:
@@ -280,8 +277,10 @@ class Trainer:
         return measures
 
     def _save(self) -> None:
+        """Write a checkpoint; the other processes wait for it, and for whatever rank 0 did before it."""
         if distributed.rank() == 0:
             self._run.save(self.state.content(), self.state.epoch, self.state.iteration)
+        distributed.wait_for_first()
 
     def _save_batch(self, groups: Tensor, indices: np.ndarray, values: list[float]) -> str:
         """Keep the batch whose loss is not finite, and say where."""
@@ -311,16 +310,17 @@ def _check(config: Config, store: SyncStore) -> None:
         raise InputError(f"batch_clusters is {config.batch_clusters}: give a multiple of the {world} processes")
 
 
-def _label(features: Tensor, epoch: int, config: Config) -> tuple[np.ndarray, str | None]:
-    """Give pseudo labels, int64 (N,), and what is wrong with them, if anything."""
+def _label(features: Tensor, epoch: int, config: Config) -> np.ndarray:
+    """Give pseudo labels, int64 (N,), of two clusters at least; RunError where there are fewer."""
     labels = pseudo_labels(features, config.eps, config.min_samples, config.k1, config.k2, config.search)
     clusters = int(labels.max(initial=-1)) + 1
     if clusters >= 2:
-        return labels, None
+        return labels
     if epoch < config.instance_epochs:
-        return np.arange(len(labels)), None
+        return np.arange(len(labels))
     why = advice(features, config.eps, config.min_samples, config.k1, config.k2, config.search)
-    return labels, f"epoch {epoch + 1} has nothing to contrast: {why} (or --instance-epochs to start without clusters)"
+    where = f"epoch {epoch + 1} has nothing to contrast"
+    raise RunError(f"{where}: {why} (or --instance-epochs to start without clusters)")
 
 
 def _augment(groups: Tensor, draws: np.ndarray, encoder: Encoder, config: Config) -> Tensor:

@@ -84,7 +84,7 @@ def train_run(
     with distributed.process_group(device):
         first = distributed.rank() == 0
         runs.check(run, config, manifest)
-        if distributed.from_first(run.finished if first else None):
+        if distributed.on_first(lambda: run.finished):
             if first:
                 runs.start(run.folder, config, folder.absolute(), manifest, device)
                 _log.info(f"run {run.name} is finished ({run.folder}): evaluate it, or give another run name or seed")
@@ -92,6 +92,7 @@ def train_run(
         # Nothing is written before the trainer has found settings, weights and processes good.
         trainer = Trainer(config, store, run, device, Silence(), workers)
         if not first:
+            distributed.wait_for_first()
             _train(trainer)
             return
         boards: list[Board] = [TensorBoard(run, store)] if tensorboard else []
@@ -105,6 +106,7 @@ def train_run(
             for line in validation_problems(judge) if config.validate_every else ():
                 _log.warning(line)
             trainer.observer = RunLog(run, config, judge, boards)
+            distributed.wait_for_first()
             _train(trainer)
             runs.finish(run)
             _log.info(f"run {run.name} is finished: {run.folder}")

@@ -35,7 +35,7 @@ def test_make_alone_prints_targets_and_variables() -> None:
     [
         (["sync", "DATASET=prcc", "DATA_ROOT=a b", "S=2"], ['--dataset "prcc"', '--data-root "a b"', '--versions "2"']),
         (["train", "PRESET=paper", "SEED=3"], ['--preset "paper"', '--seed "3"']),
-        (["train", "GPUS=4"], ["-m torch.distributed.run", "--nproc-per-node 4"]),
+        (["train", "GPUS=4"], ["-m trainer.distributed.launch", "--nproc-per-node 4", "-m -- trainer train"]),
         (["eval", "RUN=mine"], ['--run "mine"']),
         (["train"], ["-m trainer train"]),
     ],

@@ -96,8 +96,8 @@ def options_of(module: str, command: str) -> set[str]:
 def check_python(words: list[str]) -> None:
     """Check the words behind `python` of a command that runs one of our modules."""
     module = words[words.index("-m") + 1]
-    if module == "torch.distributed.run":
-        return check_python(words[words.index("-m") + 2 :])
+    if module == "trainer.distributed.launch":
+        return check_python(["-m", *words[words.index("--") + 1 :]])
     rest = words[words.index(module) + 1 :]
     command = "" if module.startswith("tests.bench.") else next(word for word in rest if not word.startswith("--"))
     unknown = {word.split("=")[0] for word in rest if word.startswith("--")} - options_of(module, command)

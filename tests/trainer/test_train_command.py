@@ -330,9 +330,10 @@ def test_damaged_checkpoints_are_said_and_trained_again(
     for path in (one, two):
         path.write_bytes(b"")
     neither = run("eval", "--device", "cpu")
-    assert (neither.exit_code, len(neither.output.splitlines())) == (2, 1), neither.output
-    for said in (*map(str, (one.name, two.name)), "is damaged", "from the start (make train RUN=mine)", "best encoder"):
-        assert said in neither.output
+    [line] = [line for line in neither.output.splitlines() if not line.startswith("walkers in")]
+    assert neither.exit_code == 2
+    for said in (one.name, two.name, "is damaged", "from the start (make train RUN=mine)", "best encoder"):
+        assert said in line
     assert run("eval", "--device", "cpu", "--checkpoint", "best").exit_code == 0
     anew = run("train", "--run", "mine", "--device", "cpu")
     assert anew.exit_code == 0, anew.output

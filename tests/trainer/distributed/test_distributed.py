@@ -59,8 +59,8 @@ def environments(processes: int) -> list[dict[str, str]]:
     return [{**shared, "RANK": str(rank), "LOCAL_RANK": str(rank)} for rank in range(processes)]
 
 
-def together(arguments: list[str], processes: int, cwd: Path) -> list[str]:
-    """Run the same command in each process; what they printed."""
+def together(arguments: list[str], processes: int, cwd: Path, status: int = 0) -> list[str]:
+    """Run the same command in each process, all of which must end with this exit status; what they printed."""
     started = [
         subprocess.Popen(
             [sys.executable, *arguments], env=env, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
@@ -68,7 +68,7 @@ def together(arguments: list[str], processes: int, cwd: Path) -> list[str]:
         for env in environments(processes)
     ]
     outputs = [process.communicate(timeout=300)[0] for process in started]
-    assert [process.returncode for process in started] == [0] * processes, outputs
+    assert [process.returncode for process in started] == [status] * processes, outputs
     return outputs
 
 
@@ -105,6 +105,79 @@ def test_the_command_in_two_processes(store: SyncStore, tiny_arguments: list[str
     assert second == ""
     again, _ = together([*arguments, *tiny_arguments, "--device", "cpu"], 2, tmp_path)
     assert "is finished" in again
+
+
+# Collectives may take 8 seconds, rank 0 clusters for 15 and validates for 10.
+SLOW = """
+import sys, time
+from datetime import timedelta
+import torch.distributed as dist
+from trainer import loop
+from trainer.observers import Judge
+from trainer.__main__ import main
+
+make_group, cluster = dist.init_process_group, loop.pseudo_labels
+dist.init_process_group = lambda *args, **kw: make_group(*args, **{**kw, "timeout": timedelta(seconds=8)})
+loop.pseudo_labels = lambda *args: (time.sleep(15), cluster(*args))[1]
+Judge.validate = lambda self, encoder: time.sleep(10) or {}
+main(sys.argv[1:])
+"""
+
+
+@pytest.mark.slow
+def test_others_wait_for_rank_0_beyond_the_time_limit_of_collectives(
+    store: SyncStore, tiny_arguments: list[str], tmp_path: Path
+) -> None:
+    arguments = ["train", "--sync", str(store.path), "--preset", "walkers", *tiny_arguments, "--epochs", "1"]
+    first, second = together(["-c", SLOW, *arguments, "--validate-every", "1", "--device", "cpu"], 2, tmp_path)
+    assert "epoch 1/1" in first
+    assert second == ""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("wrong", "status", "said"),
+    [
+        (["--eps", "0.02", "--min-samples", "20"], 1, "gives no cluster"),  # found by rank 0 alone
+        (["--versions", "9"], 2, "shards hold 2"),
+        (["--batch-clusters", "3"], 2, "multiple of the 2 processes"),
+        (["--backbone-weights", "mistyped.pth"], 2, "no such file of backbone weights"),
+        (["--device", "cuda:7"], 2, "cuda:7 is not there"),  # found before the processes have met
+    ],
+)
+def test_an_error_is_one_line(
+    store: SyncStore, tiny_arguments: list[str], tmp_path: Path, wrong: list[str], status: int, said: str
+) -> None:
+    arguments = ["-m", "trainer", "train", "--sync", str(store.path), *tiny_arguments, "--device", "cpu", *wrong]
+    outputs = together([*arguments, "--preset", "walkers"], 2, tmp_path, status)
+    begun = ("run ", "backbone ", "clustering ")  # what rank 0 says of a start that goes well
+    [line] = [line for output in outputs for line in output.splitlines() if not line.startswith(begun)]
+    assert line.startswith("error: ")
+    assert said in line
+
+
+def make(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    """Run the Makefile's own line, with this interpreter and without setting anything up."""
+    skipped = ["-o", "setup", "-o", f"{cwd}/.venv/.installed", f"VENV={cwd}/.venv", f"PY={sys.executable}"]
+    env = {**os.environ, "PYTHONPATH": str(ROOT), "NUMBA_NUM_THREADS": "1"}
+    command = ["make", "-f", str(ROOT / "Makefile"), *skipped, *words]
+    return subprocess.run(command, env=env, cwd=cwd, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.slow
+def test_make_trains_in_two_processes(store: SyncStore, tiny_arguments: list[str], tmp_path: Path) -> None:
+    assert store.path.is_relative_to(tmp_path / "work")
+    words = ["train", "GPUS=2", "DATASET=walkers", "RUN=mine", "DEVICE=cpu", "SEED=1"]
+    done = make(*words, f"ARGS={' '.join(tiny_arguments)}", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "run mine is finished" in done.stdout
+    assert done.stderr == ""
+    failed = make(*words, f"ARGS={' '.join(tiny_arguments)} --lr 0.5", cwd=tmp_path)
+    assert failed.returncode != 0
+    [line, of_make] = failed.stderr.splitlines()
+    assert line.startswith("error: run mine was started with lr")
+    assert of_make.startswith("make: ***")
+    assert of_make.endswith("Error 2")
 
 
 def test_synced_norm_alone_is_batch_norm() -> None:
