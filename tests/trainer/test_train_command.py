@@ -312,6 +312,23 @@ def test_a_first_epoch_that_fails_leaves_the_name_free(
     assert "run mine, last encoder" in run("eval", "--device", "cpu").output
 
 
+def test_a_checkpoint_is_what_another_training_starts_from(
+    make_store: MakeStore, work: Path, tiny_arguments: list[str]
+) -> None:
+    make_store()
+    train = ["train", *tiny_arguments, "--device", "cpu", "--epochs", 1, "--iterations", 1]
+    assert run(*train, "--run", "one", "--lr", 0.01).exit_code == 0
+    [checkpoint] = (work / "runs/one").glob("checkpoint-*.pt")
+    make_store(name="walkers-other")
+    more = run(*train, "--run", "two", "--lr", 0, "--backbone-weights", checkpoint)
+    assert (more.exit_code, f"weights from {checkpoint}" in more.output) == (0, True), more.output
+    [other] = (work / "runs/two").glob("checkpoint-*.pt")
+    one, two = (torch.load(path, weights_only=True)["encoder"] for path in (checkpoint, other))
+    for name, value in one.items():
+        if name.startswith("body.") and "running" not in name and "num_batches" not in name:
+            assert torch.equal(value, two[name]), name
+
+
 def test_damaged_checkpoints_are_said_and_trained_again(
     make_store: MakeStore, work: Path, tiny_arguments: list[str]
 ) -> None:

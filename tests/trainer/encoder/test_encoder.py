@@ -108,6 +108,59 @@ def test_keys_that_do_not_fit_are_named(tmp_path: Path) -> None:
             made("resnet18", str(path), 1, SIZE)
 
 
+@pytest.mark.parametrize(
+    "prefix",
+    ["module.", "backbone.", "base.", "encoder.", "model.", "module.model.base.", "encoder_q.", "module.encoder_q."],
+)
+def test_what_training_codes_wrap_around_a_backbone_is_left_out(tmp_path: Path, prefix: str) -> None:
+    theirs, momentum = torchvision.models.resnet18(), torchvision.models.resnet18()
+    state = {prefix + key: value for key, value in theirs.state_dict().items()}
+    # A neck, a classifier, a queue, and the momentum encoder of MoCo, which comes second.
+    state |= {prefix.replace("_q", "_k") + key: v for key, v in momentum.state_dict().items() if "_q" in prefix}
+    state |= {"bottleneck.weight": torch.ones(512), "classifier.weight": torch.ones(9, 512)}
+    state |= {"queue": torch.ones(4), f"{prefix}fc.0.weight": torch.ones(2, 2)}
+    path = tmp_path / "weights.pth"
+    for content in (
+        state,
+        {"epoch": 1, "optimizer": {"state": {0: torch.ones(1)}, "groups": [1]}, "state_dict": state},
+    ):
+        torch.save(content, path)
+        encoder, _ = made("resnet18", str(path), 2, SIZE)
+        assert torch.equal(encoder.body.get_parameter("conv1.weight"), theirs.conv1.weight)
+        assert torch.equal(
+            encoder.body.get_buffer("layer4.1.bn2.running_var"), theirs.get_buffer("layer4.1.bn2.running_var")
+        )
+
+
+def test_weights_that_are_not_finite_are_the_file_s_fault(tmp_path: Path) -> None:
+    path = tmp_path / "weights.pth"
+    for value in (torch.nan, torch.inf):
+        state = torchvision.models.resnet18().state_dict()
+        state["fc.weight"][0] = torch.nan  # is not used
+        torch.save(state, path)
+        made("resnet18", str(path), 1, SIZE)
+        state["layer1.0.bn1.running_mean"][3] = value
+        torch.save(state, path)
+        with pytest.raises(InputError, match=r"weights\.pth: layer1\.0\.bn1\.running_mean holds numbers that are not"):
+            made("resnet18", str(path), 1, SIZE)
+
+
+@pytest.mark.parametrize("wrap", ["", "module.base."])
+def test_a_transformer_for_square_pictures_serves_upright_ones(tmp_path: Path, wrap: str) -> None:
+    timm = pytest.importorskip("timm")
+    name, path = "vit_tiny_patch16_224", tmp_path / "weights.pth"
+    square = timm.create_model(name, img_size=64)
+    torch.nn.init.normal_(square.pos_embed)
+    torch.save({wrap + key: value for key, value in square.state_dict().items()}, path)
+    encoder, _ = made(f"timm:{name}", str(path), 2, (64, 32))
+    expected = timm.layers.resample_abs_pos_embed(square.pos_embed, (4, 2), num_prefix_tokens=1)
+    assert expected.shape == (1, 1 + 4 * 2, 192)
+    torch.testing.assert_close(encoder.body.get_parameter("pos_embed"), expected)
+    assert torch.equal(
+        encoder.body.get_parameter("blocks.11.mlp.fc2.weight"), square.get_parameter("blocks.11.mlp.fc2.weight")
+    )
+
+
 def test_files_that_are_no_weights_are_refused(tmp_path: Path) -> None:
     contents: list[Any] = [b"", b"not a checkpoint", b"PK\x03\x04 torn"]
     for content in contents:
