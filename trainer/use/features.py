@@ -18,8 +18,8 @@ from trainer.use.photos import encode_photos, find_photos
 def write_features(path: Path, encoder: Encoder, folder: Path, workers: int = 0) -> int:
     """Write what `encoder.embed` gives for the photos of a folder; the file is whole or not there.
 
-    `features` is float32 (N, d), each of length 1; `paths` holds N paths below the folder, with slashes; `gallery` (in
-    HDF5 an attribute) is the folder.
+    `features` is float32 (N, d), each of length 1; `paths` holds N paths below the folder, with slashes; `gallery` and
+    `encoder` (in HDF5 attributes) are the folder and the encoder's digest, as evaluations name it.
 
     Args:
         path: ends in .h5 or .hdf5 (HDF5, paths as UTF-8), or in .npz (NumPy).
@@ -47,10 +47,12 @@ def write_features(path: Path, encoder: Encoder, folder: Path, workers: int = 0)
     with replacing(path) as temporary:
         if kind == ".npz":
             with temporary.open("wb") as file:
-                np.savez(file, features=features, paths=np.array(names), gallery=np.array(gallery))
+                paths, folder_name, digest = (np.array(text) for text in (names, gallery, encoder.digest))
+                np.savez(file, features=features, paths=paths, gallery=folder_name, encoder=digest)
         else:
             with h5py.File(temporary, "w") as file:
                 file["features"] = features
                 file.create_dataset("paths", data=[os.fsencode(name) for name in names], dtype=h5py.string_dtype())
                 file.attrs["gallery"] = np.bytes_(os.fsencode(gallery))
+                file.attrs["encoder"] = encoder.digest
     return len(names)

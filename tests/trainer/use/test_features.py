@@ -25,6 +25,7 @@ def test_a_user_gets_the_numbers_of_embed_with_the_photos_paths(command: Command
     with h5py.File("work/features/demo-my photos.h5", "r") as file:
         names, features = [os.fsdecode(name) for name in file["paths"][:]], file["features"][:]
         assert os.fsdecode(file.attrs["gallery"]) == str(gallery)
+        assert file.attrs["encoder"] == Encoder.load("demo").digest
     photos = sorted((path for path in gallery.rglob("*.png")), key=lambda path: path.parts)
     assert names == [name_below(path, gallery) for path in photos]
     assert features.dtype == np.float32
@@ -39,6 +40,7 @@ def test_numpy_reads_the_same_without_pickle(gallery: Path, run: runs.Run, tmp_p
         np.testing.assert_array_equal(file["features"], other["features"][:])
         assert file["paths"].tolist() == [os.fsdecode(name) for name in other["paths"][:]]
         assert str(file["gallery"]) == str(gallery)
+        assert str(file["encoder"]) == encoder.digest
 
 
 def test_what_cannot_be_read_is_left_out_and_said(command: Command, gallery: Path, run: runs.Run) -> None:
