@@ -6,8 +6,8 @@ import hashlib
 import io
 import os
 import warnings
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +17,7 @@ from PIL import Image, ImageOps, PngImagePlugin, UnidentifiedImageError
 from data.runtime.errors import InputError
 
 MAX_PIXELS = 64_000_000
+_PIXELS_AT_ONCE = 16_000_000  # of a batch: 48 MB
 
 # What a picture's file says in words is read with it; Pillow's own bounds refuse pictures with much of it.
 PngImagePlugin.MAX_TEXT_CHUNK = 1 << 26
@@ -46,6 +47,36 @@ class Photo:
     def read(path: Path, root: Path) -> Photo:
         """Read the photo at `path` of the data set whose folder is `root`; InputError as `read_photo` raises it."""
         return Photo(path, name_below(path, root), read_photo(path))
+
+
+@dataclass
+class PhotoBatch:
+    """Photos that were read together, and (name, reason) of each that cannot be read."""
+
+    photos: list[Photo] = field(default_factory=list)
+    failures: list[tuple[str, str]] = field(default_factory=list)
+
+
+def read_batches(paths: Iterable[Path], root: Path, most: int) -> Iterator[PhotoBatch]:
+    """Read photos of the data set whose folder is `root` in batches.
+
+    A batch has at most `most` photos, and fewer where they are large, so that a batch of whatever is found in a folder
+    fits in memory.
+    """
+    batch, pixels = PhotoBatch(), 0
+    for path in paths:
+        try:
+            photo = Photo.read(path, root)
+        except InputError as error:
+            batch.failures.append((name_below(path, root), str(error)))
+            continue
+        batch.photos.append(photo)
+        pixels += photo.pixels.shape[0] * photo.pixels.shape[1]
+        if len(batch.photos) == most or pixels >= _PIXELS_AT_ONCE:
+            yield batch
+            batch, pixels = PhotoBatch(), 0
+    if batch.photos or batch.failures:
+        yield batch
 
 
 def name_below(path: Path, root: Path) -> str:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
 
 import data
-from data.annotation import Region
+from data.annotation import FOLDER, Region
+from data.benchmark import Benchmark
+from data.photo import name_below
 from data.runtime.devices import choose_device
 from data.runtime.errors import InputError
 from data.runtime.logs import get_logger
@@ -48,15 +51,19 @@ def make_plan(settings: SyncSettings) -> Plan:
     # Said here, a lack of photos is complained about before models are fetched, and unusable weights before all photos
     # are read.
     _ = training_photos(benchmark)
-    painter = _painter(settings, dataset, benchmark.root)
+    painter = _painter(settings, benchmark)
     _ = painter.recipe
     return plan_sync(benchmark, painter, STORES)
 
 
-def _painter(settings: SyncSettings, dataset: str, root: Path) -> Painter:
+def _painter(settings: SyncSettings, benchmark: Benchmark) -> Painter:
     """Make the painter that was chosen: by default the generator where there are weights for it, else recolouring."""
-    device = find_device(settings.device)
-    annotator = make_annotator(settings.annotations, dataset, root, device)
+    device, dataset, root = find_device(settings.device), benchmark.name, benchmark.root
+    choice = TemplateChoice(settings.bank or settings.versions, settings.templates, settings.seed)
+    photos = [record.path for record in benchmark.train]
+    if choice.folder and not (choice.folder / FOLDER).is_dir():
+        photos += choice.photos
+    annotator = make_annotator(settings.annotations, dataset, root, device, photos)
     size, regions = settings.size or _SIZES.get(dataset, _SIZE), _regions(settings.regions)
     if settings.painter == "recolour" or (settings.painter is None and _weights(dataset, settings.weights) is None):
         _refuse_generators_options(settings)
@@ -73,7 +80,7 @@ def _painter(settings: SyncSettings, dataset: str, root: Path) -> Painter:
         weights.absolute(),
         root,
         annotator,
-        TemplateChoice(settings.bank or settings.versions, settings.templates, settings.seed),
+        choice,
         versions=settings.versions,
         size=size,
         canvas=Canvas(*settings.canvas, settings.padding) if settings.canvas else None,
@@ -118,12 +125,15 @@ def fit_generator(settings: FitSettings, jobs: int = 1) -> tuple[Path, Fidelity 
         return fit_people(pairs, people, folder, torch.device(device), WALKERS_WEIGHTS)
     benchmark = data.open_benchmark(settings.dataset, dataset_root(settings.dataset, settings.data_root))
     photos = adjust(PhotoSettings(same_clothes=settings.same_clothes), **given)
-    annotator = make_annotator(settings.annotations, settings.dataset, benchmark.root, device)
+    paths = [record.path for record in benchmark.train]
+    annotator = make_annotator(settings.annotations, settings.dataset, benchmark.root, device, paths)
     return fit_photos(benchmark, annotator, photos, folder, torch.device(device), settings.vgg_weights), None
 
 
-def make_annotator(settings: AnnotationSettings, dataset: str, root: Path, device: str) -> Annotator:
-    """Choose the annotator of a data set whose folder is `root`; see `choose_annotator` for what it raises."""
+def make_annotator(
+    settings: AnnotationSettings, dataset: str, root: Path, device: str, photos: Iterable[Path] = ()
+) -> Annotator:
+    """Choose the annotator of `photos` of a data set whose folder is `root`; it raises what `choose_annotator` does."""
     return choose_annotator(
         root,
         (ANNOTATIONS / dataset).absolute(),
@@ -133,6 +143,7 @@ def make_annotator(settings: AnnotationSettings, dataset: str, root: Path, devic
         parsing_model=settings.parsing_model,
         pose_model=settings.pose_model,
         device=device,
+        names=list(dict.fromkeys(name_below(photo, root) for photo in photos)),
     )
 
 

@@ -51,6 +51,8 @@ def copy_shard(source: Path, target: Path, key: str, made_by: Mapping[str, Any])
         with writing_shard(target, groups - 1, (height, width), key, made_by) as writer:
             for failure in shard.failures:
                 writer.fail(*failure)
+            for lacking in shard.unannotated:
+                writer.lack(*lacking)
             for start in range(0, count, _AT_ONCE):
                 rows = slice(start, min(start + _AT_ONCE, count))
                 images = np.empty((rows.stop - start, *shard.images.shape[1:]), np.uint8)
@@ -64,6 +66,7 @@ def copy_shard(source: Path, target: Path, key: str, made_by: Mapping[str, Any])
                         templates=shard.templates[rows],
                         redrawn=shard.redrawn[rows],
                         moved=shard.moved[rows],
+                        agreement=shard.agreement[rows],
                     )
                 )
         return writer.status()

@@ -12,6 +12,8 @@ Photos are numbered through all shards in their order. A shard holds
     moved          float32 (n, 2)           how far the redrawn clothes, and all the rest, are from the photo's: mean
                                             absolute difference in grey levels (0 to 255); NaN where not redrawn
     failed/path, failed/reason              photos that could not be read; they are in no group
+    agreement      float32 (n,)             how well pose and parsing agree, 0 to 1; NaN where nothing is known of it
+    unannotated/path, unannotated/reason    photos whose annotation is missing or cannot be used; not redrawn
 
 each with HDF5's Fletcher-32 checksum, and attributes that say what made it.
 """
@@ -19,10 +21,13 @@ each with HDF5's Fletcher-32 checksum, and attributes that say what made it.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+import numpy.typing as npt
 
 from data.runtime.errors import InputError
 from data.runtime.files import write_json
@@ -42,17 +47,39 @@ class ShardStatus:
         photos: how many groups are in it.
         without_person: names of the photos in which no person was found.
         failures: (name, reason) of each photo that could not be read.
+        unannotated: (name, reason) of each photo whose annotation is missing or cannot be used.
+        agreement: mean agreement of pose and parsing, 0 to 1, None if nothing is known of it.
+        measured: in how many photos it was measured.
     """
 
     name: str
     photos: int
     without_person: tuple[str, ...] = ()
     failures: tuple[tuple[str, str], ...] = ()
+    unannotated: tuple[tuple[str, str], ...] = ()
+    agreement: float | None = None
+    measured: int = 0
 
     @property
     def redrawn(self) -> int:
         """Groups that were redrawn."""
-        return self.photos - len(self.without_person)
+        return self.photos - len(self.without_person) - len(self.unannotated)
+
+
+def shard_status(
+    name: str,
+    sources: Sequence[str],
+    redrawn: npt.NDArray[np.bool_],
+    failures: Sequence[tuple[str, str]],
+    unannotated: Sequence[tuple[str, str]],
+    agreement: npt.NDArray[np.float32],
+) -> ShardStatus:
+    """Give the status of a shard of these columns."""
+    lacking = {source for source, _ in unannotated}
+    alone = tuple(s for s, found in zip(sources, redrawn, strict=True) if not found and s not in lacking)
+    known = agreement[~np.isnan(agreement)]
+    mean = round(float(known.mean()), 4) if len(known) else None
+    return ShardStatus(name, len(sources), alone, tuple(failures), tuple(unannotated), mean, len(known))
 
 
 @dataclass(frozen=True)
@@ -108,6 +135,19 @@ class Manifest:
         """(name, reason) of each photo that could not be read."""
         return tuple(failure for shard in self.shards for failure in shard.failures)
 
+    @property
+    def unannotated(self) -> tuple[tuple[str, str], ...]:
+        """(name, reason) of each photo whose annotation is missing or cannot be used."""
+        return tuple(lacking for shard in self.shards for lacking in shard.unannotated)
+
+    @property
+    def agreement(self) -> float | None:
+        """Mean agreement of pose and parsing over all photos in which it was measured, 0 to 1, or None."""
+        measured = sum(shard.measured for shard in self.shards)
+        if not measured:
+            return None
+        return round(sum((shard.agreement or 0.0) * shard.measured for shard in self.shards) / measured, 4)
+
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
     """Write the manifest of the store in `folder`, whole or not at all."""
@@ -126,6 +166,8 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
         "recipe": manifest.recipe,
         "without_person": manifest.without_person,
         "failures": [{"path": name, "reason": reason} for name, reason in manifest.failures],
+        "unannotated": [{"path": name, "reason": reason} for name, reason in manifest.unannotated],
+        "agreement": manifest.agreement,
         "shards": [asdict(shard) for shard in manifest.shards],
     }
     write_json(folder / MANIFEST, content)
@@ -165,6 +207,13 @@ def read_manifest(folder: Path) -> Manifest:
 
 
 def _shard(entry: Mapping[str, Any]) -> ShardStatus:
-    """A shard's entry; older manifests did not say which photos are without a person or could not be read."""
-    failures = tuple((name, reason) for name, reason in entry.get("failures", ()))
-    return ShardStatus(entry["name"], int(entry["photos"]), tuple(entry.get("without_person", ())), failures)
+    """A shard's entry; older manifests did not say as much of each."""
+    return ShardStatus(
+        entry["name"],
+        int(entry["photos"]),
+        tuple(entry.get("without_person", ())),
+        tuple((name, reason) for name, reason in entry.get("failures", ())),
+        tuple((name, reason) for name, reason in entry.get("unannotated", ())),
+        entry.get("agreement"),
+        int(entry.get("measured", 0)),
+    )

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from data.runtime.errors import InputError
-from data.shards.format import ShardStatus
+from data.shards.format import ShardStatus, shard_status
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,8 @@ class Shard:
     redrawn: npt.NDArray[np.bool_]
     moved: npt.NDArray[np.float32]
     failures: tuple[tuple[str, str], ...]
+    unannotated: tuple[tuple[str, str], ...]
+    agreement: npt.NDArray[np.float32]
 
     def read(self, row: int, group: npt.NDArray[np.uint8]) -> None:
         """Read a group from the disk into `group`, uint8 (1+S, H, W, 3); InputError if its checksum is wrong."""
@@ -52,17 +54,21 @@ def open_shard(path: Path, key: str) -> Shard:
         file = h5py.File(path, "r", locking=False, rdcc_nbytes=0)
         if file.attrs["key"] != key:
             raise InputError(f"{path}: made by another sync (key {file.attrs['key']}, not {key}): remove the file")
-        failures = zip(_texts(file["failed/path"]), _texts(file["failed/reason"]), strict=True)
+        sources = _texts(file["source/path"])
+        # Older shards do not say how well pose and parsing agree, nor which annotations could not be used.
+        agreement = file["agreement"][:] if "agreement" in file else np.full(len(sources), np.nan, np.float32)
         return Shard(
             path=path,
             file=file,
             images=file["images"],
-            sources=_texts(file["source/path"]),
+            sources=sources,
             digests=_texts(file["source/sha256"]),
             templates=file["template"][:],
             redrawn=file["redrawn"][:],
             moved=file["moved"][:],
-            failures=tuple(failures),
+            failures=_reasons(file, "failed"),
+            unannotated=_reasons(file, "unannotated") if "unannotated" in file else (),
+            agreement=agreement,
         )
     except (OSError, KeyError, ValueError, RuntimeError) as error:
         raise damaged(path, str(error)) from error
@@ -72,13 +78,16 @@ def read_status(path: Path, key: str) -> ShardStatus:
     """Say what is in a shard; no picture is read. InputError as for `open_shard`."""
     shard = open_shard(path, key)
     with shard.file:
-        alone = tuple(source for source, found in zip(shard.sources, shard.redrawn, strict=True) if not found)
-        return ShardStatus(path.name, len(shard.sources), alone, shard.failures)
+        return shard_status(path.name, shard.sources, shard.redrawn, shard.failures, shard.unannotated, shard.agreement)
 
 
 def damaged(path: Path, reason: str) -> InputError:
     """Make the error that says what is wrong with a shard, and what to do."""
     return InputError(f"{path}: this shard is damaged ({reason}): remove the file and repeat `make sync`")
+
+
+def _reasons(file: h5py.File, group: str) -> tuple[tuple[str, str], ...]:
+    return tuple(zip(_texts(file[f"{group}/path"]), _texts(file[f"{group}/reason"]), strict=True))
 
 
 def _texts(column: h5py.Dataset) -> list[str]:

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from data.runtime.files import replacing
-from data.shards.format import FORMAT, ShardStatus
+from data.shards.format import FORMAT, ShardStatus, shard_status
 from data.shards.sink import Sink, writing_hdf5
 
 _BYTES_OF_A_SHARD = 1 << 14
@@ -33,6 +33,7 @@ class Groups:
         templates: int32 (n, S), which template each version wears.
         redrawn: bool (n,), False where no person was found.
         moved: float32 (n, 2), how far the redrawn clothes, and all the rest, are from the photo's, in grey levels.
+        agreement: float32 (n,), how well pose and parsing agree, 0 to 1, or NaN; None where nothing is known of any.
     """
 
     images: npt.NDArray[np.uint8]
@@ -41,6 +42,7 @@ class Groups:
     templates: npt.NDArray[np.int32]
     redrawn: npt.NDArray[np.bool_]
     moved: npt.NDArray[np.float32]
+    agreement: npt.NDArray[np.float32] | None = None
 
 
 class ShardWriter:
@@ -58,6 +60,8 @@ class ShardWriter:
         self._templates = np.empty((0, versions), np.int32)
         self._redrawn = np.empty(0, np.bool_)
         self._moved = np.empty((0, 2), np.float32)
+        self._agreement = np.empty(0, np.float32)
+        self._lacking: list[tuple[str, str]] = []
 
     def add(self, groups: Groups) -> None:
         """Append groups; OSError if the disk is full."""
@@ -69,16 +73,22 @@ class ShardWriter:
         self._templates = np.concatenate([self._templates, groups.templates])
         self._redrawn = np.concatenate([self._redrawn, groups.redrawn])
         self._moved = np.concatenate([self._moved, groups.moved])
+        unknown = np.full(len(groups.sources), np.nan, np.float32)
+        agreement = unknown if groups.agreement is None else groups.agreement
+        self._agreement = np.concatenate([self._agreement, agreement])
         self._sink.check()
 
     def fail(self, source: str, reason: str) -> None:
         """Note a photo that could not be read."""
         self._failures.append((source, reason))
 
+    def lack(self, source: str, reason: str) -> None:
+        """Note a photo among the groups whose annotation is missing or cannot be used."""
+        self._lacking.append((source, reason))
+
     def status(self) -> ShardStatus:
         """Say what is in the shard so far."""
-        alone = tuple(source for source, found in zip(self._sources, self._redrawn, strict=True) if not found)
-        return ShardStatus(self._name, len(self._sources), alone, tuple(self._failures))
+        return shard_status(self._name, self._sources, self._redrawn, self._failures, self._lacking, self._agreement)
 
     def finish(self, attributes: Mapping[str, Any]) -> None:
         """Write all but the images."""
@@ -90,6 +100,9 @@ class ShardWriter:
             "moved": self._moved,
             "failed/path": _strings([source for source, _ in self._failures]),
             "failed/reason": _strings([reason for _, reason in self._failures]),
+            "agreement": self._agreement,
+            "unannotated/path": _strings([source for source, _ in self._lacking]),
+            "unannotated/reason": _strings([reason for _, reason in self._lacking]),
         }
         for name, column in columns.items():
             options = {"fletcher32": True, "chunks": column.shape} if column.size else {}

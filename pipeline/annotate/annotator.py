@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -23,6 +24,7 @@ from data.annotation import (
 from data.photo import Photo
 from data.runtime.digests import digest_file, digest_files
 from data.runtime.errors import InputError
+from pipeline.annotate.lookup import Lookup
 
 FEWEST_JOINTS = 4
 """A photo with fewer joints shows no usable person."""
@@ -30,14 +32,25 @@ LEAST_CLOTHING = 0.01
 """Nor does one whose clothes cover less than this share of the photo."""
 
 
+@dataclass(frozen=True)
+class NoAnnotation:
+    """Why there is nothing to be known of a photo: what annotates it is missing or damaged."""
+
+    reason: str
+
+
 class Annotator(Protocol):
     """Gives photos their annotations, None where a photo shows no usable person. Can be pickled."""
+
+    @property
+    def origin(self) -> str:
+        """Where pose and parsing come from, in words."""
 
     @property
     def digest(self) -> str:
         """What decides the annotations, as a hexadecimal digest."""
 
-    def __call__(self, photos: Sequence[Photo]) -> list[Annotation | None]:
+    def __call__(self, photos: Sequence[Photo]) -> Sequence[Annotation | NoAnnotation | None]:
         """Annotate a batch; each annotation has the size of its photo."""
 
 
@@ -45,21 +58,29 @@ class PoseSource(Protocol):
     """Gives photos their joints, float32 (18, 2) in pixels with NaN for a missing one, or None without a person."""
 
     @property
+    def origin(self) -> str:
+        """Where the joints come from, in words."""
+
+    @property
     def digest(self) -> str:
         """What decides the joints, as a hexadecimal digest."""
 
-    def __call__(self, photos: Sequence[Photo]) -> list[npt.NDArray[np.float32] | None]:
+    def __call__(self, photos: Sequence[Photo]) -> Sequence[npt.NDArray[np.float32] | NoAnnotation | None]:
         """Find the joints in a batch of photos."""
 
 
 class ParsingSource(Protocol):
-    """Gives photos their parsing, uint8 (H, W) of labels 0 to 7, or None where there is none."""
+    """Gives photos their parsing, uint8 (H, W) of labels 0 to 7, or None without a person."""
+
+    @property
+    def origin(self) -> str:
+        """Where the parsing comes from, in words."""
 
     @property
     def digest(self) -> str:
         """What decides the parsing, as a hexadecimal digest."""
 
-    def __call__(self, photos: Sequence[Photo]) -> list[npt.NDArray[np.uint8] | None]:
+    def __call__(self, photos: Sequence[Photo]) -> Sequence[npt.NDArray[np.uint8] | NoAnnotation | None]:
         """Parse a batch of photos."""
 
 
@@ -92,18 +113,20 @@ class PairedAnnotator:
         """Of what both sources have for the photo."""
         return f"{digest_of(self.pose, name)} {digest_of(self.parsing, name)}"
 
-    def __call__(self, photos: Sequence[Photo]) -> list[Annotation | None]:
+    @property
+    def origin(self) -> str:
+        """Of both sources."""
+        return f"pose from {self.pose.origin} and parsing from {self.parsing.origin}"
+
+    def __call__(self, photos: Sequence[Photo]) -> list[Annotation | NoAnnotation | None]:
         """Annotate a batch; both sources must find the person, and enough of them."""
-        return [
-            None if joints is None or parsing is None else usable(Annotation(joints, parsing))
-            for joints, parsing in zip(self.pose(photos), self.parsing(photos), strict=True)
-        ]
+        return [_pair(*both) for both in zip(self.pose(photos), self.parsing(photos), strict=True)]
 
 
 class StoredAnnotations:
     """The annotations that lie in a dataset's own folder, as `data.annotation.write_annotation` leaves them.
 
-    A photo without one counts as showing no person. Raises InputError if the dataset has none at all, or a damaged one.
+    Raises InputError if the dataset has none at all.
     """
 
     def __init__(self, root: str | Path) -> None:
@@ -120,17 +143,24 @@ class StoredAnnotations:
         """Of the photo's two files."""
         return " ".join(digest_file(file) for file in annotation_files(self.root, self.root / name))
 
-    def __call__(self, photos: Sequence[Photo]) -> list[Annotation | None]:
+    @property
+    def origin(self) -> str:
+        """The folder, of both."""
+        return f"pose and parsing from {self.root / FOLDER}"
+
+    def check(self, names: Sequence[str]) -> None:
+        """Say so if photos have no annotation; InputError if none has any."""
+        Lookup(self.root / FOLDER, "stored annotation", ".png", whole=True).check(names)
+
+    def __call__(self, photos: Sequence[Photo]) -> list[Annotation | NoAnnotation | None]:
         """Read the annotations of a batch and resize them to its photos."""
         return [self._read(photo) for photo in photos]
 
-    def _read(self, photo: Photo) -> Annotation | None:
+    def _read(self, photo: Photo) -> Annotation | NoAnnotation | None:
         try:
             annotation = read_annotation(self.root, self.root / photo.name)
         except InputError as error:
-            if isinstance(error.__cause__, FileNotFoundError):
-                return None
-            raise
+            return NoAnnotation(str(error))
         return usable(annotation.resize(*photo.pixels.shape[:2]))
 
 
@@ -150,15 +180,24 @@ class KeptAnnotations:
         """Ask the other annotator."""
         return digest_of(self.annotator, name)
 
-    def __call__(self, photos: Sequence[Photo]) -> list[Annotation | None]:
+    @property
+    def origin(self) -> str:
+        """That of the other annotator."""
+        return self.annotator.origin
+
+    def __call__(self, photos: Sequence[Photo]) -> list[Annotation | NoAnnotation | None]:
         """Annotate a batch; only photos that were not seen before reach the other annotator."""
         names = [self._name(photo.pixels) for photo in photos]
         new = [index for index, name in enumerate(names) if self._read(name) is None]
+        lacking = {}
         for index, annotation in zip(new, self.annotator([photos[index] for index in new]) if new else (), strict=True):
+            if isinstance(annotation, NoAnnotation):
+                lacking[index] = annotation
+                continue
             height, width = photos[index].pixels.shape[:2]
             write_annotation(self.folder, names[index], annotation or _nobody(height, width))
         # Read back, since files round joints: a photo must look the same whether it was annotated now or earlier.
-        return [usable(read_annotation(self.folder, name)) for name in names]
+        return [lacking.get(index) or usable(read_annotation(self.folder, name)) for index, name in enumerate(names)]
 
     def _name(self, pixels: npt.NDArray[np.uint8]) -> Path:
         content = hashlib.sha256(f"{pixels.shape}".encode() + np.ascontiguousarray(pixels).tobytes()).hexdigest()
@@ -177,6 +216,16 @@ def usable(annotation: Annotation) -> Annotation | None:
     joints = len(Joint) - np.isnan(annotation.joints[:, 0]).sum()
     clothing: Any = np.isin(annotation.parsing, CLOTHING_REGIONS)
     return annotation if joints >= FEWEST_JOINTS and clothing.mean() >= LEAST_CLOTHING else None
+
+
+def _pair(
+    joints: npt.NDArray[np.float32] | NoAnnotation | None, parsing: npt.NDArray[np.uint8] | NoAnnotation | None
+) -> Annotation | NoAnnotation | None:
+    if isinstance(joints, NoAnnotation):
+        return joints
+    if isinstance(parsing, NoAnnotation):
+        return parsing
+    return None if joints is None or parsing is None else usable(Annotation(joints, parsing))
 
 
 def _nobody(height: int, width: int) -> Annotation:

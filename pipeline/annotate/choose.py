@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from data.annotation import FOLDER
@@ -34,6 +35,7 @@ def choose_annotator(
     parsing_model: str | None = None,
     pose_model: str | None = None,
     device: str = "cpu",
+    names: Sequence[str] = (),
 ) -> Annotator:
     """The annotator for a dataset.
 
@@ -50,14 +52,19 @@ def choose_annotator(
         parsing_model: name or folder of a semantic segmentation model.
         pose_model: name or folder of a ViTPose model.
         device: where models run.
+        names: the photos' names, to each of which files must belong unmistakably.
 
     Raises:
-        InputError: contradicting choices, or something given that cannot be used.
+        InputError: contradicting choices, something given that cannot be used, or files that belong to no photo or to
+            several.
     """
     if (parsing and parsing_model) or (keypoints and pose_model):
         raise InputError("files and a model for the same thing: give either of them")
     if not any((parsing, keypoints, parsing_model, pose_model)) and (root / FOLDER).is_dir():
-        return StoredAnnotations(root)
+        stored = StoredAnnotations(root)
+        if names:
+            stored.check(names)
+        return stored
     if parsing and labels is None:
         raise InputError(f"{parsing}: say which labels its PNGs have: {', '.join(LABEL_SPACES)}")
     if labels and not (parsing or parsing_model):
@@ -82,5 +89,8 @@ def choose_annotator(
         parsing_source = SegformerParsing(parsing_model, labels or "atr", device)
     else:
         parsing_source = BuiltInParsing()
+    for source in (pose_source, parsing_source):
+        if names and isinstance(source, OpenPoseFolder | KeypointsCsv | ParsingFolder):
+            source.check(names)
     annotator = PairedAnnotator(pose_source, parsing_source)
     return annotator if parsing and keypoints else KeptAnnotations(annotator, kept)

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
+from torch.nn import functional
 
 from data.photo import Photo
 from data.runtime.errors import InputError
@@ -51,6 +52,11 @@ class SegformerParsing:
                 f"{name}: tells {number} labels apart, but {labels!r} has {len(known)}: name its label space"
             )
 
+    @property
+    def origin(self) -> str:
+        """The model's name and the label space."""
+        return f"{self.name} (labels {self.labels})"
+
     @functools.cached_property
     def digest(self) -> str:
         """Of the model's files and the label space."""
@@ -64,10 +70,9 @@ class SegformerParsing:
             inputs = processor(images=images, return_tensors="pt").to(self.device)
             with torch.inference_mode(), _half(self.device):
                 outputs = model(**inputs)
-            outputs.logits = outputs.logits.float()
-            sizes = [image.shape[:2] for image in images]
-            maps = processor.post_process_semantic_segmentation(outputs, target_sizes=sizes)
-            parsings += [to_regions(labels.cpu().numpy(), self.labels) for labels in maps]
+            sizes = [(image.shape[0], image.shape[1]) for image in images]
+            pairs = zip(outputs.logits.float(), sizes, strict=True)
+            parsings += [to_regions(_likeliest(logits, size).cpu().numpy(), self.labels) for logits, size in pairs]
         return parsings
 
 
@@ -86,6 +91,11 @@ class VitPose:
     def __init__(self, name: str = POSE_MODEL, threshold: float = 0.3, device: str = "cpu") -> None:
         self.name, self.threshold, self.device = name, threshold, device
         _files(name)
+
+    @property
+    def origin(self) -> str:
+        """The model's name."""
+        return self.name
 
     @functools.cached_property
     def digest(self) -> str:
@@ -116,6 +126,19 @@ class VitPose:
         neck = (coco[_LEFT_SHOULDER] + coco[_RIGHT_SHOULDER]) / 2
         joints = np.concatenate([coco, neck[None]])[_FROM_COCO]
         return None if np.isnan(joints).all() else joints
+
+
+def _likeliest(logits: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
+    """Labels (height, width) of logits (L, h, w), resized one after the other: all at once are 0.9 GB for 12 MP."""
+    best, labels = None, torch.zeros(size, dtype=torch.long, device=logits.device)
+    for label, small in enumerate(logits):
+        large = functional.interpolate(small[None, None], size, mode="bilinear", align_corners=False)[0, 0]
+        if best is None:
+            best = large
+            continue
+        labels[large > best] = label
+        best = torch.maximum(best, large)
+    return labels
 
 
 def _parser(name: str, device: str) -> tuple[Any, Any]:

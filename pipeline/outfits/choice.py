@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,11 +13,11 @@ import numpy.typing as npt
 import torch
 
 from data.annotation import CLOTHING_REGIONS, FOLDER, Annotation, Joint, Region
-from data.photo import Photo
 from data.readers import layout
 from data.runtime.digests import digest_files
 from data.runtime.errors import InputError
 from pipeline.annotate.annotator import Annotator, StoredAnnotations
+from pipeline.annotate.people import check_first, read_people
 from pipeline.framing import Canvas, resize
 from pipeline.outfits.shape import measure_shape
 from pipeline.outfits.templates import Templates
@@ -80,10 +79,13 @@ class TemplateChoice:
 
 
 class _Candidate(NamedTuple):
-    """A photo that shows a person."""
+    """A photo that shows a person: its path, a small picture, what lies on the canvas, and whether it is well seen."""
 
-    photo: Photo
+    path: str
+    picture: npt.NDArray[np.uint8]
+    image: npt.NDArray[np.uint8]
     annotation: Annotation
+    good: bool
 
 
 def choose(
@@ -113,17 +115,16 @@ def choose(
     Raises:
         InputError: too few are left.
     """
-    candidates = _candidates(choice, photos, root, annotator)
-    fitted = [canvas.fit(candidate.photo.pixels, candidate.annotation)[:2] for candidate in candidates]
-    codes, present = _styles(fitted, generator)
+    candidates = _candidates(choice, photos, root, annotator, canvas, size)
+    codes, present = _styles(candidates, generator)
     everyone = len(candidates) == choice.count
     picked = list(range(choice.count)) if everyone else farthest(_outfits(codes, present), choice.count)
     return Templates(
-        photos=tuple(str(candidates[index].photo.path) for index in picked),
-        pictures=np.stack([resize(candidates[index].photo.pixels, size) for index in picked]),
+        photos=tuple(candidates[index].path for index in picked),
+        pictures=np.stack([candidates[index].picture for index in picked]),
         codes=codes[picked],
         present=present[picked],
-        shapes=tuple(measure_shape(fitted[index][1]) for index in picked),
+        shapes=tuple(measure_shape(candidates[index].annotation) for index in picked),
     )
 
 
@@ -159,48 +160,52 @@ def upright_and_clothed(annotation: Annotation) -> bool:
     return bool(standing and upper >= _FEWEST_CLOTHES and dressed)
 
 
-def _candidates(choice: TemplateChoice, photos: Sequence[Path], root: Path, annotator: Annotator) -> list[_Candidate]:
-    """Photos to choose from, well seen ones alone if there are enough."""
+def _candidates(
+    choice: TemplateChoice,
+    photos: Sequence[Path],
+    root: Path,
+    annotator: Annotator,
+    canvas: Canvas,
+    size: tuple[int, int],
+) -> list[_Candidate]:
+    """Photos to choose from, well seen ones alone if there are enough; each is made small as soon as it was seen."""
     if choice.folder is None:
         drawn = np.random.default_rng(choice.seed).permutation(len(photos))[: max(_CANDIDATES, choice.count)]
         paths = [photos[index] for index in drawn]
     else:
+        check_first(photos, root, annotator, choice.seed)
         paths = choice.photos
         if (choice.folder / FOLDER).is_dir():
             annotator, root = StoredAnnotations(choice.folder), choice.folder
-    seen = list(_annotated(paths, root, annotator))
+    seen = [
+        _Candidate(
+            str(photo.path),
+            resize(photo.pixels, size),
+            *canvas.fit(photo.pixels, annotation)[:2],
+            upright_and_clothed(annotation),
+        )
+        for photo, annotation in read_people(paths, root, annotator)
+    ]
     if len(seen) < choice.count:
         raise InputError(
             f"{choice.folder or 'the training photos'}: only {len(seen)} of {len(paths)} pictures show a usable "
             f"person, but {choice.count} templates are wanted: give others as TEMPLATES"
         )
-    good = [candidate for candidate in seen if upright_and_clothed(candidate.annotation)]
+    good = [candidate for candidate in seen if candidate.good]
     return good if len(good) >= choice.count else seen
-
-
-def _annotated(paths: Sequence[Path], root: Path, annotator: Annotator) -> Iterator[_Candidate]:
-    """The photos that can be read and show a person."""
-    for start in range(0, len(paths), _BATCH):
-        batch = []
-        for path in paths[start : start + _BATCH]:
-            with contextlib.suppress(InputError):
-                batch.append(Photo.read(path, root))
-        for photo, annotation in zip(batch, annotator(batch), strict=True):
-            if annotation is not None:
-                yield _Candidate(photo, annotation)
 
 
 @torch.inference_mode()
 def _styles(
-    fitted: Sequence[tuple[npt.NDArray[np.uint8], Annotation]], generator: Generator
+    candidates: Sequence[_Candidate], generator: Generator
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
     """Codes (N, 9, 4C) and presence (N, 8) of pictures on the canvas."""
     device = next(generator.parameters()).device
     parts = []
-    for start in range(0, len(fitted), _BATCH):
-        batch = fitted[start : start + _BATCH]
-        image = to_pictures(np.stack([image for image, _ in batch]), device)
-        parsing = to_regions(np.stack([annotation.parsing for _, annotation in batch]), device)
+    for start in range(0, len(candidates), _BATCH):
+        batch = candidates[start : start + _BATCH]
+        image = to_pictures(np.stack([candidate.image for candidate in batch]), device)
+        parsing = to_regions(np.stack([candidate.annotation.parsing for candidate in batch]), device)
         parts.append([part.cpu().numpy() for part in generator.style(image, parsing)])
     codes, present = (np.concatenate(part) for part in zip(*parts, strict=True))
     return codes, present

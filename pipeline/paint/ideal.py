@@ -37,6 +37,11 @@ class IdealPainter:
         """The generator painter's recipe, which decides the templates, and the walkers'."""
         return {**self.painter.recipe, "painter": "ideal", "walkers": asdict(self.walkers)}
 
+    @property
+    def origin(self) -> str:
+        """The other painter's."""
+        return self.painter.origin
+
     def prepare(self, folder: Path, photos: Sequence[Path]) -> None:
         """Choose the templates as the generator's painter does."""
         self.painter.prepare(folder, photos)
@@ -67,4 +72,5 @@ class IdealPainter:
             for version, template in enumerate(dealt[row]):
                 pixels, _ = render(identity, outfits[template], shot, tall, wide)
                 images[row, version] = resize(pixels, self.size)
-        return Redrawn(images, np.ones(len(sketch), np.bool_), dealt, clothing)
+        unknown = np.full(len(sketch), np.nan, np.float32)
+        return Redrawn(images, np.ones(len(sketch), np.bool_), dealt, clothing, unknown, {})

@@ -23,13 +23,17 @@ class Redrawn:
 
     `images`: uint8 (B, S, H, W, 3). `found`: bool (B,), False where no person was found and `images` mean nothing.
     `templates`: int32 (B, S), which template each version wears. `clothing`: bool (B, H, W), where the photo has
-    clothes or one of its versions has; only used to measure what changed.
+    clothes or one of its versions has; only used to measure what changed. `agreement`: float32 (B,), how well pose and
+    parsing agree, NaN where nothing is known of it. `unannotated`: why photos have no annotation that can be used, by
+    the photo's number; these are not found either.
     """
 
     images: npt.NDArray[np.uint8]
     found: npt.NDArray[np.bool_]
     templates: npt.NDArray[np.int32]
     clothing: npt.NDArray[np.bool_]
+    agreement: npt.NDArray[np.float32]
+    unannotated: Mapping[int, str]
 
 
 @runtime_checkable
@@ -64,6 +68,10 @@ class Painter(Protocol):
     @property
     def recipe(self) -> Mapping[str, Any]:
         """All that decides a pixel, besides the photos and the size, as JSON; cheap, and the same on any machine."""
+
+    @property
+    def origin(self) -> str:
+        """Where pose and parsing come from, in words."""
 
     def prepare(self, folder: Path, photos: Sequence[Path]) -> None:
         """Called once, before any photo is redrawn; what it finds out from all photos stays in the sync's folder."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -12,18 +11,17 @@ import numpy as np
 import numpy.typing as npt
 
 from data.annotation import Region
-from data.photo import Photo
 from data.runtime.errors import InputError
 from data.runtime.files import replacing
 from data.sheet import contact_sheet
 from pipeline.annotate.annotator import Annotator
+from pipeline.annotate.people import read_people
 from pipeline.cielab import to_cielab
 from pipeline.framing import resize
 
 FILE = "palette.npz"
 SHEET = "palette.png"
 
-_BATCH = 16
 # Less of a region than this share of the photo is a crumb of the parsing, not a garment.
 _LEAST_GARMENT = 0.01
 # A skirt and trousers stand in for each other: both are what is worn below.
@@ -85,7 +83,7 @@ def collect(
         The palette.
 
     Raises:
-        InputError: too few are left.
+        InputError: too few are left, or pose and parsing do not belong together.
     """
     entries = list(_measured(photos, root, annotator, regions, size))
     if len(entries) < fewest:
@@ -152,16 +150,9 @@ def _measured(
     size: tuple[int, int],
 ) -> Iterator[_Entry]:
     """Name, small picture, means and spreads of each photo that can be read and shows a garment."""
-    for start in range(0, len(photos), _BATCH):
-        read = []
-        for path in photos[start : start + _BATCH]:
-            with contextlib.suppress(InputError):
-                read.append(Photo.read(path, root))
-        for photo, annotation in zip(read, annotator(read), strict=True):
-            if annotation is None:
-                continue
-            small = resize(photo.pixels, size)
-            means, spreads = measure(to_cielab(small), annotation.resize(*size).parsing, regions, _LEAST_GARMENT)
-            if not np.isnan(spreads).all():
-                icon = resize(small, (_HEIGHT, max(1, size[1] * _HEIGHT // size[0])))
-                yield photo.name, icon, means, spreads
+    for photo, annotation in read_people(photos, root, annotator):
+        small = resize(photo.pixels, size)
+        means, spreads = measure(to_cielab(small), annotation.resize(*size).parsing, regions, _LEAST_GARMENT)
+        if not np.isnan(spreads).all():
+            icon = resize(small, (_HEIGHT, max(1, size[1] * _HEIGHT // size[0])))
+            yield photo.name, icon, means, spreads

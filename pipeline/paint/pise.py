@@ -17,6 +17,7 @@ from data.annotation import CLOTHING_REGIONS, Annotation, Region
 from data.photo import Photo
 from data.runtime.errors import InputError
 from pipeline.annotate.annotator import Annotator
+from pipeline.annotate.people import find_people
 from pipeline.dress import Dresser
 from pipeline.framing import PERSON, Box, Canvas, crop, crop_labels, exposure, resize
 from pipeline.loaded import PROCESS
@@ -65,12 +66,15 @@ class Sitter:
 class Sketch:
     """B photos before PISE paints them, and the people in them, by the photo's number.
 
-    `dealt`: int32 (B, S), which template each version wears.
+    `originals`: uint8 (B, H, W, 3), in the store's size. `dealt`: int32 (B, S), which template each version wears.
+    `agreement` and `unannotated` are those of `Redrawn`.
     """
 
-    photos: Sequence[Photo]
+    originals: npt.NDArray[np.uint8]
     dealt: npt.NDArray[np.int32]
     sitters: Mapping[int, Sitter]
+    agreement: npt.NDArray[np.float32]
+    unannotated: Mapping[int, str]
 
 
 class PisePainter:
@@ -169,6 +173,11 @@ class PisePainter:
             **({"composite": 2} if self.keep else {}),
         }
 
+    @property
+    def origin(self) -> str:
+        """The annotator's."""
+        return self.annotator.origin
+
     def prepare(self, folder: Path, photos: Sequence[Path]) -> None:
         """Choose the templates, unless an earlier run did, and save them with their sheet in the folder."""
         if not (folder / templates.FILE).is_file():
@@ -183,16 +192,16 @@ class PisePainter:
     def sketch(self, photos: Sequence[Photo]) -> Sketch:
         """Deal out templates, find the people, and lay them on the canvas with the parsings to paint into."""
         dealt = self.deal(photos)
+        people = find_people(self.annotator, photos)
         sitters = {
-            row: self._sit(photo.pixels, annotation, dealt[row])
-            for row, (photo, annotation) in enumerate(zip(photos, self.annotator(photos), strict=True))
-            if annotation is not None
+            row: self._sit(photos[row].pixels, annotation, dealt[row]) for row, annotation in people.annotations.items()
         }
-        return Sketch(photos, dealt, sitters)
+        originals = np.stack([resize(photo.pixels, self.size) for photo in photos])
+        return Sketch(originals, dealt, sitters, people.agreement, people.reasons)
 
     def paint(self, sketch: Sketch) -> Redrawn:
         """Paint the people in their templates' clothes, as many at once as memory is meant to hold."""
-        count, rows = len(sketch.photos), list(sketch.sitters)
+        count, rows = len(sketch.originals), list(sketch.sitters)
         images = np.zeros((count, self.versions, *self.size, 3), np.uint8)
         clothing = np.zeros((count, self.versions, *self.size), np.bool_)
         at_once = _PIXELS_AT_ONCE[torch.device(self.device).type] // (self.canvas.height * self.canvas.width)
@@ -202,15 +211,15 @@ class PisePainter:
             images[some] = self._paint(sitters, sketch.dealt[some])
             clothing[some] = [sitter.clothing for sitter in sitters]
         if self.keep:
-            originals = np.stack([resize(photo.pixels, self.size) for photo in sketch.photos])
-            parsings = np.zeros(originals.shape[:3], np.uint8)
+            parsings = np.zeros(sketch.originals.shape[:3], np.uint8)
             parsings[rows] = [sketch.sitters[row].parsing for row in rows]
             shown = np.zeros_like(clothing)
             shown[rows] = [sketch.sitters[row].shown for row in rows]
             worn = np.isin(parsings, self.regions)
-            images = keep_person(originals, images, shown, parsings, worn, lit=self.generator.backdrop)
+            images = keep_person(sketch.originals, images, shown, parsings, worn, lit=self.generator.backdrop)
         found = np.isin(np.arange(count), rows)
-        return Redrawn(images, found, sketch.dealt, np.asarray(clothing.any(1)))
+        worn_anywhere = np.asarray(clothing.any(1))
+        return Redrawn(images, found, sketch.dealt, worn_anywhere, sketch.agreement, sketch.unannotated)
 
     def deal(self, photos: Sequence[Photo]) -> npt.NDArray[np.int32]:
         """Which template each version of each photo wears, (B, S)."""

@@ -15,6 +15,7 @@ from scipy import ndimage
 from data.annotation import CLOTHING_REGIONS
 from data.photo import Photo
 from pipeline.annotate.annotator import Annotator
+from pipeline.annotate.people import find_people
 from pipeline.cielab import to_cielab, to_srgb
 from pipeline.framing import resize
 from pipeline.loaded import PROCESS
@@ -61,12 +62,14 @@ class Sketch:
     """B photos before they are recoloured.
 
     `originals`: uint8 (B, H, W, 3). `dealt`: int32 (B, S), whose colours each version takes. `sitters`: the people, by
-    the photo's number.
+    the photo's number. `agreement` and `unannotated` are those of `Redrawn`.
     """
 
     originals: npt.NDArray[np.uint8]
     dealt: npt.NDArray[np.int32]
     sitters: Mapping[int, Sitter]
+    agreement: npt.NDArray[np.float32]
+    unannotated: Mapping[int, str]
 
 
 class RecolourPainter:
@@ -113,6 +116,11 @@ class RecolourPainter:
             "regions": self.regions,
         }
 
+    @property
+    def origin(self) -> str:
+        """The annotator's."""
+        return self.annotator.origin
+
     def prepare(self, folder: Path, photos: Sequence[Path]) -> None:
         """Measure the garments of 256 photos, unless an earlier run did, and save them with their sheet."""
         if not (folder / palettes.FILE).is_file():
@@ -132,13 +140,12 @@ class RecolourPainter:
         """Annotate the photos and measure their garments."""
         originals = np.stack([resize(photo.pixels, self.size) for photo in photos])
         dealt = np.stack([self._palette.deal(self.versions, self.seed, photo.name) for photo in photos])
-        annotations = self.annotator(photos)
+        people = find_people(self.annotator, photos)
         sitters = {
             row: _sit(originals[row], annotation.resize(*self.size).parsing, self.regions)
-            for row, annotation in enumerate(annotations)
-            if annotation is not None
+            for row, annotation in people.annotations.items()
         }
-        return Sketch(originals, dealt, sitters)
+        return Sketch(originals, dealt, sitters, people.agreement, people.reasons)
 
     def paint(self, sketch: Sketch) -> Redrawn:
         """Recolour the garments."""
@@ -150,7 +157,7 @@ class RecolourPainter:
             found[row], clothing[row] = True, sitter.clothing
             for version, donor in enumerate(sketch.dealt[row]):
                 images[row, version][sitter.clothing] = to_srgb(_recoloured(sitter, self._palette, int(donor)))
-        return Redrawn(images, found, sketch.dealt, clothing)
+        return Redrawn(images, found, sketch.dealt, clothing, sketch.agreement, sketch.unannotated)
 
     @property
     def _prepared(self) -> Path:

@@ -24,6 +24,7 @@ from data.shards import (
     shard_bytes,
     write_manifest,
 )
+from pipeline.annotate.agreement import DOUBTFUL, REFUSED, disagreement
 from pipeline.sync.lock import only_sync
 from pipeline.sync.plan import Plan
 from pipeline.sync.pool import make_shards
@@ -66,7 +67,7 @@ def run_sync(plan: Plan, jobs: int = 1, cluster: str | None = None) -> tuple[Man
             with only_sync(folder):
                 manifest, made = _complete(plan, jobs, cluster)
             done = f"{made} of {total} shards made now"
-        _warn(manifest)
+        _warn(manifest, plan.painter.origin)
         _log.info(f"{manifest.redrawn:,} photos redrawn ({done})")
     return manifest, made
 
@@ -121,7 +122,7 @@ def _complete(plan: Plan, jobs: int, cluster: str | None) -> tuple[Manifest, int
             "the others are whole, repeat the same command to go on"
         )
     manifest = _manifest(plan, statuses, datetime.now(timezone.utc).isoformat(timespec="seconds"))
-    _check_worth(manifest)
+    _check_worth(manifest, plan.painter.origin)
     write_manifest(folder, manifest)
     return manifest, len(missing)
 
@@ -201,24 +202,39 @@ def _check_space(tasks: Sequence[Task]) -> None:
         )
 
 
-def _check_worth(manifest: Manifest) -> None:
-    """Refuse a store without photos, or without a redrawn one."""
+def _check_worth(manifest: Manifest, origin: str) -> None:
+    """Refuse a store without photos, without a redrawn one, or whose pose and parsing do not belong together."""
     failures = manifest.failures
     if not manifest.photos:
         raise InputError(f"none of the {len(failures):,} photos can be read; the first: {failures[0][1]}")
+    if manifest.unannotated and not manifest.redrawn:
+        raise InputError(
+            f"{len(manifest.unannotated):,} of {manifest.photos:,} photos have no annotation that can be used, and no "
+            f"other shows a person; the first: {manifest.unannotated[0][1]}"
+        )
     if not manifest.redrawn:
         raise InputError(
             f"a person was found in none of the {manifest.photos:,} photos: see that pose and parsing belong to them"
         )
+    if manifest.agreement is not None and manifest.agreement < REFUSED:
+        raise InputError(disagreement(manifest.agreement, manifest.redrawn, origin))
 
 
-def _warn(manifest: Manifest) -> None:
+def _warn(manifest: Manifest, origin: str) -> None:
     """Say what is amiss in a finished store."""
-    failures, alone = manifest.failures, manifest.photos - manifest.redrawn
-    for _, reason in failures[:_SHOWN]:
+    failures, lacking, alone = manifest.failures, manifest.unannotated, len(manifest.without_person)
+    for _, reason in (*failures[:_SHOWN], *lacking[:_SHOWN]):
         _log.warning(reason)
     if failures:
         _log.warning("%s photos could not be read and are left out (see %s)", f"{len(failures):,}", MANIFEST)
+    if manifest.agreement is not None and manifest.agreement < DOUBTFUL:
+        _log.warning(disagreement(manifest.agreement, manifest.redrawn, origin))
+    if lacking:
+        _log.warning(
+            "%s photos have no annotation that can be used; their versions are copies (see %s)",
+            f"{len(lacking):,}",
+            MANIFEST,
+        )
     if alone:
         _log.warning("in %s photos no person was found; their versions are copies (see %s)", f"{alone:,}", MANIFEST)
 

@@ -15,9 +15,9 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from data.photo import Photo
+from data.photo import read_batches
 from data.runtime.digests import digest_file
-from data.runtime.errors import InputError, RunError
+from data.runtime.errors import RunError
 from data.shards import FORMAT, INPUTS, Groups, ShardStatus, ShardWriter, writing_shard
 from pipeline.framing import resize
 from pipeline.paint.painter import Painter, Redrawn, Retraceable
@@ -71,7 +71,8 @@ def make_shard(task: Task) -> Made:
     """Redraw the photos of one shard and write it; while one batch is painted, the next is read and the last written.
 
     A photo that cannot be read becomes a row of the shard's failures. One without a person is kept, its versions are
-    copies. Raises RunError if a photo is no longer what it was when the run was planned.
+    copies; so is one whose annotation cannot be used, which is listed with the reason. Raises RunError if a photo is no
+    longer what it was when the sync was planned.
     """
     painter = task.painter
     began, painting = time.perf_counter(), 0.0
@@ -105,8 +106,11 @@ def _write(shard: ShardWriter, batch: _Batch, redrawn: Redrawn) -> None:
             templates=redrawn.templates,
             redrawn=redrawn.found,
             moved=np.where(redrawn.found[:, None], change, np.float32(np.nan)),
+            agreement=redrawn.agreement,
         )
     )
+    for row, reason in redrawn.unannotated.items():
+        shard.lack(batch.read[row][0], reason)
 
 
 def moved(
@@ -125,26 +129,28 @@ def moved(
 
 def _read_ahead(task: Task) -> Iterator[_Batch]:
     """The shard's photos in batches; while one is worked on, the next is read and sketched."""
-    entries = list(zip(task.sources, task.digests, strict=True))
-    batches = [entries[start : start + _BATCH] for start in range(0, len(entries), _BATCH)]
+    batches = _sketched(task)
     with ThreadPoolExecutor(1) as reader:
-        coming = reader.submit(_read_batch, task, batches[0])
-        for following in batches[1:]:
-            batch, coming = coming.result(), reader.submit(_read_batch, task, following)
+        coming = reader.submit(next, batches, None)
+        while (batch := coming.result()) is not None:
+            coming = reader.submit(next, batches, None)
             yield batch
-        yield coming.result()
 
 
-def _read_batch(task: Task, entries: list[tuple[str, str]]) -> _Batch:
-    photos, read, failures = [], [], []
-    for source, digest in entries:
+def _sketched(task: Task) -> Iterator[_Batch]:
+    """Read and sketch the shard's photos, few at a time where they are large."""
+    digests = dict(zip(task.sources, task.digests, strict=True))
+    for batch in read_batches(_unchanged(task), task.root, _BATCH):
+        photos = batch.photos
+        read = [(photo.name, digests[photo.name]) for photo in photos]
+        originals = np.array([resize(photo.pixels, task.painter.size) for photo in photos], np.uint8)
+        yield _Batch(read, originals, task.painter.sketch(photos) if photos else None, batch.failures)
+
+
+def _unchanged(task: Task) -> Iterator[Path]:
+    """The shard's photos, each seen to be what it was as soon as it is its turn."""
+    for source, digest in zip(task.sources, task.digests, strict=True):
         path = task.root / source
         if digest_file(path) != digest:
             raise RunError(f"{path}: the photo changed while it was about to be redrawn: repeat the same command")
-        try:
-            photos.append(Photo.read(path, task.root))
-            read.append((source, digest))
-        except InputError as error:
-            failures.append((source, str(error)))
-    originals = np.array([resize(photo.pixels, task.painter.size) for photo in photos], np.uint8)
-    return _Batch(read, originals, task.painter.sketch(photos) if photos else None, failures)
+        yield path

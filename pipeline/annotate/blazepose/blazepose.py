@@ -75,6 +75,11 @@ class BlazePose:
         self.network = Network()
 
     @property
+    def origin(self) -> str:
+        """Its name."""
+        return "BlazePose"
+
+    @property
     def digest(self) -> str:
         """Of the network's file and all settings."""
         settings = (self.threshold, _AROUND_PHOTO, _AROUND_BODY, _PERSON)

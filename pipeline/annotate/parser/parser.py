@@ -83,6 +83,11 @@ class BuiltInParsing:
         self.parser = parser or Parser()
 
     @property
+    def origin(self) -> str:
+        """What it is."""
+        return "the built-in parser"
+
+    @property
     def digest(self) -> str:
         """Of both networks and all settings."""
         return hashlib.sha256(f"built-in parsing {self.pose.digest} {self.parser.digest}".encode()).hexdigest()
@@ -101,6 +106,11 @@ class BuiltInAnnotator:
     def __init__(self, pose: BlazePose | None = None, parser: Parser | None = None) -> None:
         self.pose = pose or BlazePose()
         self.parser = parser or Parser()
+
+    @property
+    def origin(self) -> str:
+        """What they are."""
+        return "pose from BlazePose and parsing from the built-in parser"
 
     @property
     def digest(self) -> str:
@@ -143,11 +153,12 @@ def load_parser(path: Path) -> ParsingNetwork:
 def _regions(logits: npt.NDArray[np.float32], frame: Frame, photo: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
     """Labels on the photo from logits (8, height, width) in the frame; specks are background."""
     rows, columns = photo.shape[:2]
-    laid = [
-        frame.back(values, rows, columns, 0.0 if region == Region.BACKGROUND else _NOT_IN_FRAME)
-        for region, values in enumerate(logits)
-    ]
-    labels = np.argmax(laid, 0).astype(np.uint8)
+    best, labels = frame.back(logits[Region.BACKGROUND], rows, columns, 0.0), np.zeros((rows, columns), np.uint8)
+    # One after the other: all at once are 0.8 GB for a photo of 12 megapixels.
+    for region, values in enumerate(logits[1:], start=1):
+        laid = frame.back(values, rows, columns, _NOT_IN_FRAME)
+        labels[laid > best] = region
+        best = np.maximum(best, laid)
     pieces, _ = ndimage.label(labels > 0, np.ones((3, 3)))
     sizes = np.bincount(pieces.ravel())
     speck = sizes < _SPECK * sizes[1:].sum()

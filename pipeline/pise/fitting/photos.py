@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,11 +12,11 @@ import torch
 from torch.nn import functional
 
 from data.annotation import CLOTHING_REGIONS, Annotation, Joint, Region, pose_maps
-from data.photo import Photo
 from data.record import ImageRecord
 from data.runtime.errors import InputError
 from data.runtime.progress import progress
 from pipeline.annotate.annotator import Annotator
+from pipeline.annotate.people import read_people
 from pipeline.framing import Canvas
 from pipeline.pise.fitting.batch import Batch
 
@@ -224,7 +222,7 @@ def read_photos(
         same_clothes: whether to use the labels of person and clothes.
 
     Raises:
-        InputError: too few photos are left, or `same_clothes` without labels.
+        InputError: too few photos are left, pose and parsing do not belong together, or `same_clothes` without labels.
     """
     if same_clothes:
         unlabelled = next((record.path for record in records if record.clothes is None), None)
@@ -234,17 +232,17 @@ def read_photos(
     canvas = Canvas(*size)
     kept: list[tuple[npt.NDArray[np.uint8], Annotation]] = []
     owners: list[ImageRecord] = []
-    with progress("reading", len(drawn)) as shown, ThreadPoolExecutor() as pool:
-        for start in range(0, len(drawn), _AT_ONCE):
-            some = [records[index] for index in sorted(drawn)[start : start + _AT_ONCE]]
-            pairs = zip(some, pool.map(partial(_read, root), some), strict=True)
-            read = [(record, photo) for record, photo in pairs if photo is not None]
-            annotations = annotator([photo for _, photo in read])
-            for (record, photo), annotation in zip(read, annotations, strict=True):
-                if annotation is not None:
-                    kept.append(canvas.fit(photo.pixels, annotation)[:2])
-                    owners.append(record)
-            shown.advance(len(some))
+    by_path = {record.path: record for record in records}
+    with progress("reading", len(drawn)) as shown:
+
+        def paths() -> Iterator[Path]:
+            for index in sorted(drawn):
+                shown.advance()
+                yield records[index].path
+
+        for photo, annotation in read_people(paths(), root, annotator):
+            kept.append(canvas.fit(photo.pixels, annotation)[:2])
+            owners.append(by_path[photo.path])
     if len(kept) < fewest:
         raise InputError(
             f"only {len(kept)} of {len(drawn):,} training photos can be read and show a usable person, {fewest} are "
@@ -258,13 +256,6 @@ def read_photos(
         joints=np.stack([annotation.joints for _, annotation in kept]),
         outfits=np.array([numbers[label] for label in labels], np.int64),
     )
-
-
-def _read(root: Path, record: ImageRecord) -> Photo | None:
-    try:
-        return Photo.read(record.path, root)
-    except InputError:
-        return None
 
 
 def _mean_colour(images: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:

@@ -12,7 +12,7 @@ import pytest
 from data.annotation import FOLDER, Annotation, write_annotation
 from data.photo import Photo
 from data.runtime.errors import InputError
-from pipeline.annotate.annotator import KeptAnnotations, PairedAnnotator, StoredAnnotations
+from pipeline.annotate.annotator import KeptAnnotations, NoAnnotation, PairedAnnotator, StoredAnnotations
 
 
 def person(height: int = 64, width: int = 32, seed: int = 0) -> Annotation:
@@ -31,6 +31,7 @@ class Counting:
     """An annotator that counts what it is asked; a photo named "nobody" shows no person."""
 
     digest = "ab" * 32
+    origin = "counted"
 
     def __init__(self) -> None:
         self.seen: list[str] = []
@@ -40,8 +41,8 @@ class Counting:
         return [None if photo.name == "nobody" else person(*photo.pixels.shape[:2]) for photo in photos]
 
 
-def same(first: Annotation | None, second: Annotation) -> None:
-    assert first is not None
+def same(first: Annotation | NoAnnotation | None, second: Annotation) -> None:
+    assert isinstance(first, Annotation)
     np.testing.assert_allclose(first.joints, second.joints, atol=0.01)
     np.testing.assert_array_equal(first.parsing, second.parsing)
 
@@ -62,7 +63,10 @@ def test_photos_without_a_usable_person_give_none(tmp_path: Path) -> None:
     write_annotation(tmp_path, tmp_path / "naked.jpg", Annotation(person().joints, naked))
     names = ("good", "few", "naked", "absent")
     found = StoredAnnotations(tmp_path)([photo(tmp_path, f"{name}.jpg") for name in names])
-    assert [annotation is None for annotation in found] == [False, True, True, True]
+    assert isinstance(found[0], Annotation)
+    assert found[1:3] == [None, None]
+    assert isinstance(found[3], NoAnnotation), "a photo that nothing is known of is none without a person"
+    assert "absent.jpg: no annotation" in found[3].reason
 
 
 def test_a_dataset_without_annotations_and_a_damaged_one_are_refused(tmp_path: Path) -> None:
@@ -70,8 +74,9 @@ def test_a_dataset_without_annotations_and_a_damaged_one_are_refused(tmp_path: P
         StoredAnnotations(tmp_path)
     write_annotation(tmp_path, tmp_path / "one.jpg", person())
     (tmp_path / FOLDER / "one.jpg.png").write_bytes(b"\x89PNG cut short")
-    with pytest.raises(InputError, match=r"one\.jpg\.png: damaged"):
-        StoredAnnotations(tmp_path)([photo(tmp_path, "one.jpg")])
+    (found,) = StoredAnnotations(tmp_path)([photo(tmp_path, "one.jpg")])
+    assert isinstance(found, NoAnnotation)
+    assert "one.jpg.png: damaged" in found.reason
 
 
 def test_the_digest_follows_names_and_bytes(tmp_path: Path) -> None:
@@ -99,8 +104,8 @@ def test_kept_annotations_ask_once_a_photo(tmp_path: Path) -> None:
     assert first[1] is None
     assert again[1] is None
     assert KeptAnnotations(source, tmp_path).digest == source.digest
-    assert first[0] is not None
-    assert again[0] is not None
+    assert isinstance(first[0], Annotation)
+    assert isinstance(again[0], Annotation)
     np.testing.assert_array_equal(first[0].joints, again[0].joints)
 
 
@@ -120,12 +125,14 @@ def test_kept_annotations_notice_changed_pixels_and_cut_files(tmp_path: Path) ->
 def test_a_pair_needs_both_halves(tmp_path: Path) -> None:
     class Joints:
         digest = "pose"
+        origin = "joints"
 
         def __call__(self, photos: Sequence[Photo]) -> list[np.ndarray | None]:
             return [None if photo.name == "no pose" else person().joints for photo in photos]
 
     class Parsing:
         digest = "parsing"
+        origin = "maps"
 
         def __call__(self, photos: Sequence[Photo]) -> list[np.ndarray | None]:
             return [None if photo.name == "no parsing" else person().parsing for photo in photos]

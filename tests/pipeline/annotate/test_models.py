@@ -14,7 +14,7 @@ import pytest
 import torch
 from PIL import Image
 
-from data.annotation import Joint, write_annotation
+from data.annotation import Annotation, Joint, write_annotation
 from data.photo import Photo
 from data.runtime.errors import InputError
 from pipeline.annotate import models as annotation_models
@@ -166,8 +166,8 @@ def test_plain_photos_are_annotated_by_models_once(
     assert sent.digest == annotator.digest
     monkeypatch.setattr(PairedAnnotator, "__call__", lambda *_: pytest.fail("annotated again"))
     for before, after in zip(first, annotator(photos(2)), strict=True):
-        assert before is not None
-        assert after is not None
+        assert isinstance(before, Annotation)
+        assert isinstance(after, Annotation)
         np.testing.assert_array_equal(before.parsing, after.parsing)
         np.testing.assert_array_equal(before.joints, after.joints)
 
@@ -184,7 +184,7 @@ def test_choice_of_an_annotator(parser: str, poser: str, tmp_path: Path) -> None
 
     files = choose_annotator(tmp_path, kept, parsing=maps, keypoints=points, labels="pise")
     (annotation,) = files([one])
-    assert annotation is not None
+    assert isinstance(annotation, Annotation)
     np.testing.assert_array_equal(annotation.parsing, bands)
     assert annotation.joints[3].tolist() == [3.5, 3.5]
     assert not kept.exists()

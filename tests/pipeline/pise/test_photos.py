@@ -276,7 +276,7 @@ def test_photos_without_annotations_are_told(walkers: Path) -> None:
         file.unlink()
     result = command("--dataset", "prcc", "--data-root", str(walkers), *TINY)
     assert result.exit_code == 2
-    assert "only 0 of 12 training photos" in result.output
+    assert "none of 12 photos has an annotation that can be used; the first: " in result.output
 
 
 def test_photos_that_cannot_be_read_are_left_out(walkers: Path) -> None:
