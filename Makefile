@@ -28,6 +28,7 @@ help: ## this list
 #: QUERY             photo to search for, or folder of such photos
 #: GALLERY           folder of photos to search in, nested as they come
 #: TOP               photos to give for a query; by default 10
+#: FORMAT            of an exported encoder: onnx, torchscript or safetensors; by default onnx
 #: DEVICE            cpu, cuda or cuda:N; by default a GPU if there is one
 #: GPUS              processes of one training, one for each GPU (or on a CPU, for a trial)
 #: JOBS              processes that redraw or render; by default as many as fit the machine
@@ -100,6 +101,10 @@ search: setup ## the photos in GALLERY most like QUERY: paths, scores and a stri
 features: setup ## features of the photos in GALLERY, with their paths, as HDF5 (or NPZ: ARGS="--output my.npz")
 	@$(PY) -m trainer features $(call option,--run,RUN) $(call option,--gallery,GALLERY) \
 		$(call option,--device,DEVICE) $(ARGS)
+
+.PHONY: export
+export: setup ## a run's encoder as one file for other programs, tried before it is kept
+	@$(PY) -m trainer export $(call option,--run,RUN) $(call option,--format,FORMAT) $(ARGS)
 
 .PHONY: pise
 pise: setup ## fit a small generator: to rendered walkers, DATASET's own unlabelled photos, or exact pairs of people

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 _GPU_READERS = 4
 """Processes that read ahead for a GPU: fewer let it wait for data, more do not help it."""
 
+_ENDINGS = {"onnx": "onnx", "torchscript": "pt", "safetensors": "safetensors"}
+"""How the file of an encoder ends, in each format."""
+
 # `python -m trainer` gives this module the name __main__.
 _log = get_logger("trainer.command")
 
@@ -214,6 +217,28 @@ def features(
     encoder = Encoder.load(run.folder, checkpoint, str(place))
     written = write_features(output, encoder, gallery, _workers(workers, place))
     _log.info(f"run {run.name}, {checkpoint} encoder: features of {written:,} photos written to {output}")
+
+
+@main.command()
+@run_option
+@checkpoint_option
+@click.option("--format", "kind", type=click.Choice(list(_ENDINGS)), default="onnx", show_default=True)
+@click.option(
+    "--output", type=click.Path(path_type=Path), default=None, help="the file; by default in the run's folder"
+)
+def export(name: str | None, checkpoint: str, kind: str, output: Path | None) -> None:
+    """Write a run's encoder as one file for other programs, with the preprocessing written into it."""
+    from trainer.encoder import restore_encoder
+    from trainer.use import export_encoder
+
+    run = _run(name)
+    content = run.checkpoint(checkpoint)
+    encoder = restore_encoder(run.config, content)
+    output = output or run.folder / "export" / f"encoder.{_ENDINGS[kind]}"
+    notes = {"run": run.name, "backbone": run.config.backbone, "epoch": str(content["epoch"])}
+    for key, text in export_encoder(output, encoder, kind, notes).items():
+        _log.info(f"{key}: {text}")
+    _log.info(f"written to {output}")
 
 
 @main.command(context_settings={"ignore_unknown_options": True})

@@ -11,6 +11,7 @@ import numpy as np
 from data.photo import name_below
 from data.runtime.errors import InputError
 from data.runtime.files import replacing
+from data.shards.sink import writing_hdf5
 from trainer.encoder import Encoder
 from trainer.use.photos import encode_photos, find_photos
 
@@ -50,7 +51,7 @@ def write_features(path: Path, encoder: Encoder, folder: Path, workers: int = 0)
                 paths, folder_name, digest = (np.array(text) for text in (names, gallery, encoder.digest))
                 np.savez(file, features=features, paths=paths, gallery=folder_name, encoder=digest)
         else:
-            with h5py.File(temporary, "w") as file:
+            with writing_hdf5(temporary) as (file, _):
                 file["features"] = features
                 file.create_dataset("paths", data=[os.fsencode(name) for name in names], dtype=h5py.string_dtype())
                 file.attrs["gallery"] = np.bytes_(os.fsencode(gallery))

@@ -18,6 +18,7 @@ from data.runtime.errors import InputError
 from data.runtime.files import replacing
 from data.runtime.logs import get_logger
 from data.runtime.places import SEARCHES
+from data.shards.sink import writing_hdf5
 from trainer.encoder import Encoder
 from trainer.runs import Run
 from trainer.use.photos import encode_photos, find_photos
@@ -137,7 +138,7 @@ def _read(path: Path, digest: str) -> Index | None:
 
 def _write(path: Path, index: Index, digest: str, gallery: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    with replacing(path) as temporary, h5py.File(temporary, "w") as file:
+    with replacing(path) as temporary, writing_hdf5(temporary) as (file, _):
         file.attrs.update(format=_FORMAT, encoder=digest, gallery=np.bytes_(os.fsencode(gallery.absolute())))
         file.create_dataset("features", data=index.features, fletcher32=True, chunks=True if len(index.names) else None)
         names = [os.fsencode(name) for name in index.names]
