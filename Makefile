@@ -106,6 +106,14 @@ features: setup ## features of the photos in GALLERY, with their paths, as HDF5 
 export: setup ## a run's encoder as one file for other programs, tried before it is kept
 	@$(PY) -m trainer export $(call option,--run,RUN) $(call option,--format,FORMAT) $(ARGS)
 
+.PHONY: runs
+runs: setup ## all runs in a table: data set, epochs, R1, and the settings in which they differ
+	@$(PY) -m trainer runs $(ARGS)
+
+.PHONY: clean-runs
+clean-runs: setup ## show the runs that are unfinished or empty; ARGS=--yes removes them
+	@$(PY) -m trainer clean-runs $(ARGS)
+
 .PHONY: pise
 pise: setup ## fit a small generator: to rendered walkers, DATASET's own unlabelled photos, or exact pairs of people
 	@$(PY) -m pipeline pise $(call option,--dataset,DATASET) $(call option,--data-root,DATA_ROOT) \

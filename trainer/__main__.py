@@ -12,7 +12,7 @@ import click
 from data.runtime.allocator import keep_freed_memory
 from data.runtime.console import OneLineGroup
 from data.runtime.logs import get_logger, log_to_console
-from data.runtime.places import FEATURES, SEARCHES, STORES
+from data.runtime.places import FEATURES, RUNS, SEARCHES, STORES
 from trainer.config import options
 from trainer.presets import PRESETS
 
@@ -239,6 +239,30 @@ def export(name: str | None, checkpoint: str, kind: str, output: Path | None) ->
     for key, text in export_encoder(output, encoder, kind, notes).items():
         _log.info(f"{key}: {text}")
     _log.info(f"written to {output}")
+
+
+@main.command("runs")
+def list_runs() -> None:
+    """List all runs: data set, epochs, R1 in the first protocol they were evaluated in, and how they differ."""
+    from trainer.studies import overview
+
+    click.echo(overview.format_entries(overview.entries(RUNS)))
+
+
+@main.command("clean-runs")
+@click.option("--yes", is_flag=True, help="remove them; without it they are only listed")
+def clean_runs(yes: bool) -> None:
+    """Show which runs are unfinished or empty; remove them with --yes."""
+    from trainer.studies import overview
+
+    found = overview.leftovers(RUNS)
+    if not found:
+        _log.info(f"no run in {RUNS} is to be removed")
+        return
+    click.echo(overview.format_leftovers(found))
+    if yes:
+        overview.remove(found)
+    _log.info(f"{len(found):,} removed" if yes else "nothing was removed: make clean-runs ARGS=--yes removes them")
 
 
 @main.command(context_settings={"ignore_unknown_options": True})
