@@ -9,9 +9,8 @@ from typing import Any
 import h5py
 import numpy as np
 
-from data.runtime.errors import InputError
 from data.shards.format import ShardStatus
-from data.shards.shard import open_shard
+from data.shards.shard import damaged, open_shard
 from data.shards.writer import Groups, writing_shard
 
 INPUTS = "inputs"
@@ -44,7 +43,7 @@ def copy_shard(source: Path, target: Path, key: str, made_by: Mapping[str, Any])
     """
     origin = read_origin(source)
     if origin is None:
-        raise InputError(f"{source}: this shard is damaged: remove the file and repeat `make sync`")
+        raise damaged(source, "it does not say what it was made of")
     shard = open_shard(source, origin[0])
     with shard.file:
         count, groups, height, width, _ = shard.images.shape
