@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import multiprocessing
 import signal
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from data.benchmark import Benchmark, Setting
 from data.photo import has_transparency, read_photo
 from data.runtime.errors import InputError
+from data.runtime.processes import usable_jobs
 from data.runtime.progress import progress
 from data.runtime.tables import format_table
 
@@ -111,13 +113,22 @@ def open_photos(paths: Sequence[Path], jobs: int) -> Opened:
     batches = [paths[start : start + _BATCH] for start in range(0, len(paths), _BATCH)]
     damaged: list[str] = []
     transparent = 0
-    # Leaving the pool ends its processes at once, after an interrupt too.
-    with progress("opening", len(paths)) as shown, multiprocessing.Pool(jobs, _leave_signals_to_the_parent) as pool:
-        for batch, opened in zip(batches, pool.imap(_open, batches), strict=True):
+    with progress("opening", len(paths)) as shown, _mapping(usable_jobs(jobs)) as spread:
+        for batch, opened in zip(batches, spread(_open, batches), strict=True):
             damaged += opened.damaged
             transparent += opened.transparent
             shown.advance(len(batch))
     return Opened(tuple(damaged), transparent)
+
+
+@contextmanager
+def _mapping(jobs: int) -> Iterator[Callable[..., Iterator[Opened]]]:
+    """Give a `map` by so many processes; leaving the block ends them at once, after an interrupt too."""
+    if jobs == 1:
+        yield map
+        return
+    with multiprocessing.Pool(jobs, _leave_signals_to_the_parent) as pool:
+        yield pool.imap
 
 
 def _leave_signals_to_the_parent() -> None:

@@ -304,7 +304,10 @@ def _device(name: str) -> torch.device:
 
 
 def _workers(given: int | None, device: torch.device) -> int:
-    return given if given is not None else _GPU_READERS if device.type == "cuda" else 0
+    from data.runtime.processes import processes_work
+
+    workers = given if given is not None else _GPU_READERS if device.type == "cuda" else 0
+    return workers if workers == 0 or processes_work() else 0
 
 
 if __name__ == "__main__":

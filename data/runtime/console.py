@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import logging
 import signal
+import warnings
 from collections.abc import Callable
 from types import FrameType
 from typing import Any
@@ -13,6 +14,9 @@ import click
 
 from data.runtime.errors import InputError, RunError
 from data.runtime.logs import log_to_console
+
+# Commands load joblib later. What it says then, `data.runtime.processes` says in one line.
+warnings.filterwarnings("ignore", message=".*joblib will operate in serial mode")
 
 
 class OneLineGroup(click.Group):
@@ -50,7 +54,8 @@ class OneLineGroup(click.Group):
             if error.errno in (errno.ENOSPC, errno.EDQUOT):
                 _stop(f"error: the disk is full ({error.filename or 'while writing'}): free some space, then repeat", 1)
             if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-                _stop(f"error: no permission for {error.filename}: change its rights or choose another folder", 1)
+                what = error.filename or f"what the system keeps beside files ({error.strerror})"
+                _stop(f"error: no permission for {what}: change its rights or choose another folder", 1)
             raise
         except KeyboardInterrupt as interrupt:
             _stop(str(interrupt) or "interrupted: repeat the same command to go on", 130)

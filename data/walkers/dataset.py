@@ -14,6 +14,7 @@ from PIL import Image
 from data.annotation import write_annotation
 from data.runtime.errors import InputError
 from data.runtime.files import replacing
+from data.runtime.processes import usable_jobs
 from data.runtime.progress import progress
 from data.sheet import contact_sheet
 from data.walkers.camera import CAMERAS, Shot, draw_shot
@@ -121,7 +122,7 @@ def write_walkers(root: Path, recipe: Recipe, jobs: int = -1) -> bool:
     everything = list(photos(recipe))
     batches = [everything[start : start + _BATCH] for start in range(0, len(everything), _BATCH)]
     with replacing(root, flushed=False) as building:
-        done = Parallel(n_jobs=jobs, return_as="generator")(
+        done = Parallel(n_jobs=usable_jobs(jobs), return_as="generator")(
             delayed(_write_photos)(building, recipe, batch) for batch in batches
         )
         with progress("rendering", len(everything)) as rendered:

@@ -17,6 +17,7 @@ from joblib.externals.loky.process_executor import BrokenProcessPool
 from data.runtime.allocator import keep_freed_memory
 from data.runtime.errors import InputError, RunError
 from data.runtime.logs import get_logger
+from data.runtime.processes import usable_jobs
 from data.runtime.progress import progress
 from data.shards import ShardStatus
 from pipeline.sync.worker import Made, Task, make_shard
@@ -116,6 +117,9 @@ def _end_with_parent() -> None:
 def _workers(jobs: int, cluster: str | None) -> Iterator[joblib.Parallel]:
     """Processes of this machine that share its cores, or the workers of a Dask cluster."""
     options = {"return_as": "generator_unordered", "batch_size": 1}
+    if cluster is None and usable_jobs(jobs) == 1:
+        yield joblib.Parallel(n_jobs=1, **options)
+        return
     if cluster is None:
         threads = max(1, (os.cpu_count() or 1) // jobs)
         with joblib.parallel_config("loky", n_jobs=jobs, inner_max_num_threads=threads):

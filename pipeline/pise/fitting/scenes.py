@@ -10,6 +10,7 @@ import torch
 from joblib import Parallel, delayed
 
 from data.annotation import parsing_maps, pose_maps
+from data.runtime.processes import usable_jobs
 from data.runtime.progress import progress
 from data.walkers.camera import CAMERAS, draw_shot
 from data.walkers.person import Outfit, draw_identity, draw_outfit
@@ -76,7 +77,7 @@ def render_scenes(scenes: range, seed: int, height: int, width: int, jobs: int =
         jobs: processes that render, -1 for one a core; the scenes do not depend on it.
     """
     tasks = [scenes[start : start + _SCENES_A_TASK] for start in range(0, len(scenes), _SCENES_A_TASK)]
-    done = Parallel(n_jobs=jobs, return_as="generator")(
+    done = Parallel(n_jobs=usable_jobs(jobs), return_as="generator")(
         delayed(_render_some)(task, seed, height, width) for task in tasks
     )
     parts = []

@@ -13,6 +13,7 @@ from joblib import Parallel, delayed
 from data.annotation import Region, read_annotation
 from data.photo import read_photo
 from data.runtime.errors import InputError
+from data.runtime.processes import usable_jobs
 from data.walkers.camera import CAMERAS, draw_shot
 from data.walkers.person import draw_identity, draw_outfit
 from data.walkers.render import render
@@ -98,7 +99,7 @@ def _below(folder: Path) -> list[Path]:
 
 def _walkers(jobs: int) -> _Arrays:
     tasks = [range(start, start + _A_TASK) for start in range(0, _WALKERS, _A_TASK)]
-    parts = Parallel(n_jobs=jobs)(delayed(_render)(task) for task in tasks)
+    parts = Parallel(n_jobs=usable_jobs(jobs))(delayed(_render)(task) for task in tasks)
     images, parsings, joints = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
     return images, parsings, joints
 
