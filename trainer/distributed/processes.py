@@ -164,15 +164,13 @@ def _grouped() -> bool:
 
 def _speaks(fault: BaseException) -> bool:
     """Say whether this process is the first that fails; one that cannot reach rank 0 any more is not."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # torchrun's, when the first process has left: this one ends anyway.
     status = 2 if isinstance(fault, InputError) else 130 if isinstance(fault, KeyboardInterrupt) else 1
     mine = f"{os.environ['RANK']} {status}"
     try:
-        speaks = _store is None or _store.compare_set(_FAULT, "", mine).decode().split()[0] == os.environ["RANK"]
+        return _store is None or _store.compare_set(_FAULT, "", mine).decode().split()[0] == os.environ["RANK"]
     except RuntimeError:
         return False
-    if speaks:  # torchrun ends all processes when the first one of them has left.
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    return speaks
 
 
 def _leave() -> None:

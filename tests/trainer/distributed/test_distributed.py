@@ -174,6 +174,7 @@ def test_make_trains_in_two_processes(store: SyncStore, tiny_arguments: list[str
     assert done.stderr == ""
     failed = make(*words, f"ARGS={' '.join(tiny_arguments)} --lr 0.5", cwd=tmp_path)
     assert failed.returncode != 0
+    assert len(failed.stderr.splitlines()) == 2, failed.stderr
     [line, of_make] = failed.stderr.splitlines()
     assert line.startswith("error: run mine was started with lr")
     assert of_make.startswith("make: ***")
