@@ -24,7 +24,8 @@ from pipeline.loaded import PROCESS
 from pipeline.outfits import templates
 from pipeline.outfits.choice import TemplateChoice, choose
 from pipeline.outfits.shape import Shape, reshape_each
-from pipeline.paint.composite import keep_person, spread
+from pipeline.paint.composite import keep_person
+from pipeline.paint.cutout import cut_out
 from pipeline.paint.painter import Redrawn, digest_inputs
 from pipeline.pise import TEXTURE_TRANSFER, Generator, Style, load_generator
 from pipeline.settings import CUTS
@@ -260,7 +261,7 @@ class PisePainter:
         )
         pairs = list(zip(painted, sitters, strict=True))
         if self.generator.backdrop:
-            pairs = [(_without_backdrop(versions, sitter), sitter) for versions, sitter in pairs]
+            pairs = [(_cut_out(versions, sitter), sitter) for versions, sitter in pairs]
         cropped = torch.stack([crop(versions, sitter.box, self.size) for versions, sitter in pairs])
         exposures = torch.tensor([sitter.exposure for sitter in sitters], device=device).view(-1, 1, 1, 1, 1)
         return to_pixels((cropped + 1) / exposures - 1)
@@ -273,12 +274,12 @@ class PisePainter:
         return self.folder
 
 
-def _without_backdrop(painted: torch.Tensor, sitter: Sitter) -> torch.Tensor:
-    """Paintings (S, 3, H, W) in which the person's colours go on over what surrounds them."""
-    parsings = sitter.annotation.parsing[None].repeat(len(painted), 0) if sitter.targets is None else sitter.targets
-    pictures = painted.permute(0, 2, 3, 1).cpu().numpy()
-    people = [spread(one, parsing != Region.BACKGROUND) for one, parsing in zip(pictures, parsings, strict=True)]
-    return torch.from_numpy(np.stack(people)).permute(0, 3, 1, 2).to(painted.device)
+def _cut_out(painted: torch.Tensor, sitter: Sitter) -> torch.Tensor:
+    """Paintings (S, 3, H, W) of a person before a backdrop as `cut_out` leaves them."""
+    own = sitter.annotation.parsing
+    targets = own[None].repeat(len(painted), 0) if sitter.targets is None else sitter.targets
+    people = cut_out(painted.permute(0, 2, 3, 1).cpu().numpy(), targets, sitter.image, own)
+    return torch.from_numpy(people).permute(0, 3, 1, 2).to(painted.device)
 
 
 def _own_canvas(generator: Generator, size: tuple[int, int]) -> Canvas:

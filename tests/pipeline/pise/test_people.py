@@ -21,6 +21,7 @@ from pipeline.annotate.annotator import StoredAnnotations
 from pipeline.annotate.parser.fitting.pictures import people_of
 from pipeline.framing import PERSON, Canvas, crop, crop_labels, exposure
 from pipeline.outfits.choice import TemplateChoice
+from pipeline.paint.cutout import cut_out
 from pipeline.paint.pise import PisePainter
 from pipeline.pise import Generator, load_generator, save_generator
 from pipeline.pise.fitting import fit
@@ -178,3 +179,21 @@ def test_dark_photos_are_painted_in_daylight_and_dimmed_again(rendered: Path, we
         < 0.8 * bright.images.transpose(0, 2, 3, 1, 4)[inner].mean()
     )
     assert bright.images.shape == (len(paths), 2, *SIZE, 3)
+
+
+@pytest.mark.parametrize("tone", [(70, 45, 35), (225, 185, 165)])
+def test_uncovered_skin_is_the_persons_own(tone: tuple[int, int, int]) -> None:
+    parsing = np.zeros((64, 32), np.uint8)
+    parsing[8:60, 8:24] = Region.TROUSERS
+    parsing[2:8, 8:24] = Region.SKIN
+    image = np.full((64, 32, 3), 120, np.uint8)
+    image[parsing == Region.SKIN] = tone
+    target = parsing.copy()
+    target[40:60, 8:24] = Region.SKIN
+    orange = np.broadcast_to(np.array((0.6, 0.1, -0.4), np.float32), (1, 64, 32, 3))
+    painted = (cut_out(orange, target[None], image, parsing)[0] + 1) * 127.5
+    uncovered = (target == Region.SKIN) & (parsing != Region.SKIN)
+    np.testing.assert_allclose(painted[uncovered].mean(0), tone, atol=8)
+    np.testing.assert_allclose(painted[target == Region.TROUSERS].mean(0), (204, 140, 76), atol=2)
+    hidden = np.where(parsing == Region.SKIN, Region.TROUSERS, parsing).astype(np.uint8)
+    np.testing.assert_allclose(cut_out(orange, target[None], image, hidden)[0], orange[0], atol=1e-6)
