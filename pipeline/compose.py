@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from pipeline.pise.fitting.fidelity import Fidelity
 
 WALKERS_WEIGHTS = Path(__file__).parent / "pise" / "walkers.safetensors"
+PEOPLE_WEIGHTS = WALKERS_WEIGHTS.with_name("people.safetensors")
 
 _SIZES = {"walkers": (64, 32)}
 _SIZE = (256, 128)
@@ -65,19 +66,18 @@ def _painter(settings: SyncSettings, benchmark: Benchmark) -> Painter:
         photos += choice.photos
     annotator = make_annotator(settings.annotations, dataset, root, device, photos)
     size, regions = settings.size or _SIZES.get(dataset, _SIZE), _regions(settings.regions)
-    if settings.painter == "recolour" or (settings.painter is None and _weights(dataset, settings.weights) is None):
+    weights = settings.weights or (WALKERS_WEIGHTS if dataset == "walkers" else None)
+    if settings.painter == "recolour" or (settings.painter is None and weights is None):
         _refuse_generators_options(settings)
         if settings.painter is None:
-            _log.info("no WEIGHTS are given: garments get each other's colours; a generator's are at %s", _PUBLISHED)
+            _log.info(
+                "no WEIGHTS are given: garments get each other's colours; a small generator is built in (--painter "
+                "pise), the published one's are at %s",
+                _PUBLISHED,
+            )
         return RecolourPainter(root, annotator, settings.versions, size, regions, settings.seed)
-    weights = _weights(dataset, settings.weights)
-    if weights is None:
-        raise InputError(
-            "no generator weights: give the texture-transfer checkpoint that PISE's authors publish "
-            "(latest_net_G.pth), or one trained by `make pise`, as WEIGHTS, or do without: --painter recolour"
-        )
     pise = PisePainter(
-        weights.absolute(),
+        (weights or PEOPLE_WEIGHTS).absolute(),
         root,
         annotator,
         choice,
@@ -158,10 +158,6 @@ def _last_dataset() -> str:
         return read_manifest(newest_store(STORES)).dataset
     except InputError:
         return "walkers"
-
-
-def _weights(dataset: str, given: Path | None) -> Path | None:
-    return given or (WALKERS_WEIGHTS if dataset == "walkers" else None)
 
 
 def _refuse_generators_options(settings: SyncSettings) -> None:
