@@ -22,8 +22,8 @@ from data.annotation import (
     write_annotation,
 )
 from data.photo import Photo
-from data.runtime.digests import digest_file, digest_files
 from data.runtime.errors import InputError
+from data.runtime.walk import digest_file, digest_files
 from pipeline.annotate.lookup import Lookup
 
 FEWEST_JOINTS = 4

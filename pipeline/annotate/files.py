@@ -16,8 +16,8 @@ from PIL import Image
 from data.annotation import Joint
 from data.photo import Photo
 from data.readers.layout import read_text
-from data.runtime.digests import digest_file, digest_files
 from data.runtime.errors import InputError
+from data.runtime.walk import digest_file, digest_files
 from pipeline.annotate.annotator import NoAnnotation
 from pipeline.annotate.label_spaces import LABEL_SPACES, to_regions
 from pipeline.annotate.lookup import Lookup, match, tell_missing

@@ -14,8 +14,8 @@ import torch
 
 from data.annotation import CLOTHING_REGIONS, FOLDER, Annotation, Joint, Region
 from data.readers import layout
-from data.runtime.digests import digest_files
 from data.runtime.errors import InputError
+from data.runtime.walk import digest_files
 from pipeline.annotate.annotator import Annotator, StoredAnnotations
 from pipeline.annotate.people import check_first, read_people
 from pipeline.framing import Canvas, resize

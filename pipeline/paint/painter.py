@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from data.photo import Photo
-from data.runtime.digests import digest_file
+from data.runtime.walk import digest_file
 from pipeline.annotate.annotator import Annotator, digest_of
 
 

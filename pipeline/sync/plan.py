@@ -11,9 +11,9 @@ from pathlib import Path
 
 from data.benchmark import Benchmark
 from data.photo import name_below
-from data.runtime.digests import digest_file
 from data.runtime.errors import InputError
 from data.runtime.progress import progress
+from data.runtime.walk import digest_file
 from data.shards import FORMAT
 from pipeline.paint.painter import Painter
 from pipeline.sync.worker import Task

@@ -16,8 +16,8 @@ import numpy.typing as npt
 import torch
 
 from data.photo import read_batches
-from data.runtime.digests import digest_file
 from data.runtime.errors import RunError
+from data.runtime.walk import digest_file
 from data.shards import FORMAT, INPUTS, Groups, ShardStatus, ShardWriter, writing_shard
 from pipeline.framing import resize
 from pipeline.paint.painter import Painter, Redrawn, Retraceable

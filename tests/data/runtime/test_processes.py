@@ -14,7 +14,7 @@ from data.walkers.dataset import Recipe, write_walkers
 REPOSITORY = Path(__file__).parents[3]
 WITHOUT = 'mount -t tmpfs -o ro,size=4k tmpfs /dev/shm && exec "$@"'
 # The real command line, in shards of 6 photos.
-SYNC = "from pipeline.sync import plan; plan.SHARD = 6; from pipeline.__main__ import main; main()"
+SYNC = "from pipeline.__main__ import main; from pipeline.sync import plan; plan.SHARD = 6; main()"
 PEOPLE = Recipe(train_people=3, val_people=2, test_people=2, train_photos=2, test_photos=1, height=64, width=32)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from data.runtime.digests import digest_files
+from data.runtime.walk import digest_files
 
 
 def test_a_file_behind_links_counts(tmp_path: Path) -> None:
