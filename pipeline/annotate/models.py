@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import urllib.error
+import urllib.request
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -22,6 +24,7 @@ PARSING_MODEL = "mattmdjaga/segformer_b2_clothes"
 POSE_MODEL = "usyd-community/vitpose-base-simple"
 
 _FILES = ("config.json", "preprocessor_config.json", "model.safetensors")
+_PATIENCE = 5.0  # seconds
 _AT_ONCE = {"cpu": 4, "cuda": 32}
 
 _LEFT_SHOULDER, _RIGHT_SHOULDER = 5, 6
@@ -178,20 +181,51 @@ def _quiet(library: Any) -> Any:
 
 @functools.cache
 def _files(name: str) -> list[Path]:
-    """The files of a model in a folder or on the hub, fetched if need be."""
+    """The files of a model in a folder, kept from before, or fetched from the hub."""
     _transformers()
+    try:
+        return _find(name, local_files_only=True)
+    except OSError as error:
+        if Path(name).is_dir():
+            raise _no_such_model(name, error) from error
+    _check_connection(name)
+    try:
+        return _find(name, local_files_only=False)
+    except OSError as error:
+        raise _no_such_model(name, error) from error
+
+
+def _find(name: str, local_files_only: bool) -> list[Path]:
     from transformers.utils.hub import cached_file
 
-    try:
-        found = [cached_file(name, file) for file in _FILES]
-        if None in found:
-            raise FileNotFoundError(f"it lacks {_FILES[found.index(None)]}")
-        return [Path(file) for file in found if file]
-    except OSError as error:
-        reason = " ".join(str(error).split())[:160]
-        raise InputError(
-            f"{name}: no such model ({reason}): give a name on the hub, or a folder with its files"
-        ) from error
+    found = [cached_file(name, file, local_files_only=local_files_only) for file in _FILES]
+    if None in found:
+        raise FileNotFoundError(f"it lacks {_FILES[found.index(None)]}")
+    return [Path(file) for file in found if file]
+
+
+def _no_such_model(name: str, error: OSError) -> InputError:
+    reason = " ".join(str(error).split())[:160]
+    return InputError(f"{name}: no such model ({reason}): give a name on the hub, or a folder with its files")
+
+
+def _check_connection(name: str) -> None:
+    """See that the hub answers at all: its own library tries for half a minute, and then doubts the model's name."""
+    from huggingface_hub import constants
+
+    reason = "HF_HUB_OFFLINE is set"
+    if not constants.HF_HUB_OFFLINE:
+        try:
+            with urllib.request.urlopen(constants.ENDPOINT, timeout=_PATIENCE):
+                return
+        except urllib.error.HTTPError:
+            return
+        except OSError as error:
+            reason = str(getattr(error, "reason", error))
+    raise InputError(
+        f"{name}: not on this machine, and there is no connection to {constants.ENDPOINT} ({reason}): give a folder "
+        "with its files, or pose and parsing as --keypoints and --parsing, or leave the model out for what is built in"
+    )
 
 
 def _digest(name: str, setting: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -146,6 +147,16 @@ def test_wrong_models_are_refused(parser: str, tmp_path: Path) -> None:
         SegformerParsing(parser, labels="coco")
     with pytest.raises(InputError, match="no such model"):
         VitPose(str(tmp_path))
+
+
+def test_without_a_connection_the_way_out_is_named_at_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "http://127.0.0.1:9")
+    began = time.monotonic()
+    for make in (VitPose, SegformerParsing):
+        with pytest.raises(InputError, match=r"no connection to .* --keypoints and --parsing") as refused:
+            make("nobody/has-this-model")
+        assert "no such model" not in str(refused.value)
+    assert time.monotonic() - began < 15
 
 
 def test_without_transformers_the_extra_is_named(monkeypatch: pytest.MonkeyPatch, parser: str) -> None:
