@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image, PngImagePlugin
 
-from data.photo import has_transparency, name_below, photos_digest, read_photo
+from data.photo import has_transparency, name_below, photos_digest, read_batches, read_photo
 from data.runtime.errors import InputError
 
 SCENE = np.random.default_rng(1).integers(0, 256, (8, 5, 3), dtype=np.uint8)
@@ -167,3 +167,17 @@ def test_a_digest_of_photos_tells_names_and_sizes_apart_and_no_order_or_place(tm
     ]
     assert len({digest, *others}) == 4
     assert photos_digest(tmp_path / "a", ["x/3.jpg"]) is None
+
+
+def test_batches_are_small_where_photos_are_large(tmp_path: Path) -> None:
+    for number in range(5):
+        Image.new("RGB", (3000, 4000) if number < 3 else (30, 40)).save(tmp_path / f"{number}.jpg")
+    (tmp_path / "bad.jpg").write_bytes(b"no picture")
+    paths = [*sorted(tmp_path.glob("[0-9].jpg")), tmp_path / "bad.jpg"]
+    batches = list(read_batches(paths, tmp_path, 32))
+    assert [[photo.name for photo in batch.photos] for batch in batches] == [
+        ["0.jpg", "1.jpg"],
+        ["2.jpg", "3.jpg", "4.jpg"],
+    ]
+    assert [name for name, _ in batches[-1].failures] == ["bad.jpg"]
+    assert [len(batch.photos) for batch in read_batches(paths[3:5] * 4, tmp_path, 3)] == [3, 3, 2]
