@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from data.annotation import Annotation
 from data.runtime.errors import InputError
-from pipeline.frame import Frame
+from pipeline.person_frame import Frame
 from pipeline.settings import PADDINGS
 
 MULTIPLE = 16

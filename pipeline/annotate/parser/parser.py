@@ -20,8 +20,8 @@ from data.runtime.errors import InputError
 from pipeline.annotate.annotator import usable
 from pipeline.annotate.blazepose import BlazePose, Sighting
 from pipeline.annotate.parser.network import HEIGHT, WIDTH, ParsingNetwork
-from pipeline.frame import Frame
 from pipeline.loaded import PROCESS
+from pipeline.person_frame import Frame
 
 WEIGHTS = Path(__file__).parent / "parser.safetensors"
 

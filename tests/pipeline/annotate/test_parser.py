@@ -24,7 +24,7 @@ from pipeline.annotate.parser.fitting.fit import Examples, ParserBatch, overlaps
 from pipeline.annotate.parser.fitting.pictures import Pictures
 from pipeline.annotate.parser.fitting.view import View, boxes
 from pipeline.annotate.parser.network import HEIGHT, WIDTH, ParsingNetwork
-from pipeline.frame import Frame
+from pipeline.person_frame import Frame
 
 
 def walker(seed: int, height: int = 256) -> tuple[npt.NDArray[np.uint8], Annotation]:
