@@ -64,9 +64,10 @@ def test_training_does_not_see_who_is_who(folder: Path) -> None:
     train = data_root / "rgb" / "train"
     people = sorted(train.iterdir())
     hidden = [person.rename(person.with_name(f"{person.name}.was")) for person in people]
-    for number, person in enumerate(reversed(hidden)):
-        person.rename(train / f"{900 + number}")
+    renamed = [person.rename(train / f"{900 + number}") for number, person in enumerate(reversed(hidden))]
     done = run(folder, "trainer", "train", "--run", "blind", *SHORT)
+    for person, was in zip(reversed(renamed), people, strict=True):
+        person.rename(was)
     assert done.returncode == 0, done.stderr
     newest = [max((folder / "work" / "runs" / name).glob("checkpoint-*.pt")) for name in ("first", "blind")]
     first, blind = (torch.load(path, weights_only=True)["encoder"] for path in newest)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -48,6 +49,15 @@ def test_a_device_that_cannot_be(name: str, gpus: int, rank: int, fault: str) ->
         choose_device(name, gpus, rank)
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Ctrl-C as in a terminal: where the tests run in the background, a shell has it ignored."""
+    outside = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, outside)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_an_interrupt_waits_and_a_second_one_acts() -> None:
     before = signal.getsignal(signal.SIGINT)
     with deferred_interrupts() as interrupted:
