@@ -55,6 +55,6 @@ def self_identity(features: Tensor, temperature: float = DISTRIBUTION_TEMPERATUR
     """
     with torch.autocast(features.device.type, enabled=False):
         logits = features.float() / temperature
-        probabilities = distribution(features, temperature)
+        probabilities = torch.softmax(logits, dim=-1)
         spread = probabilities - probabilities.mean(dim=1, keepdim=True)
         return (spread * (logits - logits.mean(dim=1, keepdim=True))).sum() / len(features)
