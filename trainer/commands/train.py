@@ -1,0 +1,53 @@
+"""The command that trains."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from trainer.commands.common import count_workers, device_option, find_device, workers_option
+from trainer.config import options
+from trainer.presets import PRESETS
+
+
+@click.command()
+@click.option(
+    "--sync", type=click.Path(path_type=Path), default=None, help="folder of shards; by default the last made"
+)
+@click.option("--dataset", default=None, help="data set whose last shards are taken")
+@click.option("--run", "name", default=None, help="name of the run; by default from the data set and the settings")
+@click.option("--preset", type=click.Choice(list(PRESETS)), default=None, help="settings to start from")
+@click.option(
+    "--config", "file", type=click.Path(path_type=Path), default=None, help="config.json of a run, to do the same again"
+)
+@device_option
+@workers_option
+@click.option("--tensorboard", is_flag=True, help="scalars and pictures for TensorBoard, in the run's folder")
+@click.option("--wandb", is_flag=True, help="scalars and pictures for wandb")
+@options
+def train(
+    sync: Path | None,
+    dataset: str | None,
+    name: str | None,
+    preset: str | None,
+    file: Path | None,
+    device: str,
+    workers: int | None,
+    tensorboard: bool,
+    wandb: bool,
+    **settings: Any,
+) -> None:
+    """Train an encoder on a data set's shards; the same command again goes on where it was interrupted.
+
+    Settings come from the preset (the data set's own if it has one, else paper), then --config, then single options.
+    """
+    from trainer.distributed import one_voice
+    from trainer.training import choose_settings, train_run
+
+    given = {key: value for key, value in settings.items() if value is not None}
+    with one_voice():
+        config, folder = choose_settings(sync, dataset, name, preset, file, given)
+        place = find_device(device)
+        train_run(config, folder, name, place, count_workers(workers, place), tensorboard, wandb)
