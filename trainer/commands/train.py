@@ -8,8 +8,9 @@ from typing import Any
 import click
 
 from trainer.commands.common import count_workers, device_option, find_device, workers_option
-from trainer.config import options
+from trainer.config import Config
 from trainer.presets import PRESETS
+from trainer.settings import settings_options
 
 
 @click.command()
@@ -26,7 +27,7 @@ from trainer.presets import PRESETS
 @workers_option
 @click.option("--tensorboard", is_flag=True, help="scalars and pictures for TensorBoard, in the run's folder")
 @click.option("--wandb", is_flag=True, help="scalars and pictures for wandb")
-@options
+@settings_options(Config, PRESETS)
 def train(
     sync: Path | None,
     dataset: str | None,
