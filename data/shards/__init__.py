@@ -5,12 +5,13 @@ from data.shards.format import FORMAT, MANIFEST, Manifest, ShardStatus, read_man
 from data.shards.shard import read_status
 from data.shards.store import SyncStore, finished_stores, newest_store
 from data.shards.verify import verify
-from data.shards.writer import Groups, ShardWriter, shard_bytes, writing_shard
+from data.shards.writer import UNKNOWN, Groups, ShardWriter, shard_bytes, writing_shard
 
 __all__ = [
     "FORMAT",
     "INPUTS",
     "MANIFEST",
+    "UNKNOWN",
     "Groups",
     "Manifest",
     "ShardStatus",

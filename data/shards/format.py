@@ -5,6 +5,8 @@ made, null before.
 Photos are numbered through all shards in their order. A shard holds
 
     images         uint8 (n, 1+S, H, W, 3)  the photo first; one chunk a group, so that a group is one read
+    masks          uint8 (n, 1+S, H, W)     how much of a pixel is the person, 0 to 255; 255 throughout where that is
+                                            not known, so that nothing passes for background
     source/path    string (n,)              the photo's path inside the data set's root, with /
     source/sha256  string (n,)              of the photo's file
     template       int32 (n, S)             which template each version wears
@@ -32,7 +34,7 @@ import numpy.typing as npt
 from data.runtime.errors import InputError
 from data.runtime.files import write_json
 
-FORMAT = 1
+FORMAT = 2
 """Version of the format; part of every key."""
 
 MANIFEST = "manifest.json"

@@ -16,11 +16,12 @@ from data.shards.format import ShardStatus, shard_status
 
 @dataclass(frozen=True)
 class Shard:
-    """A shard's columns as `data.shards.format` describes them; the images stay on disk."""
+    """A shard's columns as `data.shards.format` describes them; pictures and masks stay on disk."""
 
     path: Path
     file: h5py.File
     images: h5py.Dataset
+    masks: h5py.Dataset
     sources: list[str]
     digests: list[str]
     templates: npt.NDArray[np.int32]
@@ -37,11 +38,20 @@ class Shard:
         except OSError as error:
             raise damaged(self.path, f"group {row}: {error}") from error
 
+    def read_masks(self, row: int, masks: npt.NDArray[np.uint8]) -> None:
+        """Read a group's first masks into `masks`, uint8 (n, H, W); InputError if their checksum is wrong."""
+        try:
+            masks[...] = self.masks[row, : len(masks)]
+        except OSError as error:
+            raise damaged(self.path, f"masks of group {row}: {error}") from error
+
     def check_shape(self, photos: int, versions: int, size: tuple[int, int]) -> None:
         """Raise InputError unless the images are as many and as large as the manifest says."""
         expected = (photos, 1 + versions, *size, 3)
         if self.images.shape != expected:
             raise damaged(self.path, f"images are {self.images.shape}, the manifest says {expected}")
+        if self.masks.shape != expected[:-1]:
+            raise damaged(self.path, f"masks are {self.masks.shape}, the manifest says {expected[:-1]}")
 
 
 def open_shard(path: Path, key: str) -> Shard:
@@ -61,6 +71,7 @@ def open_shard(path: Path, key: str) -> Shard:
             path=path,
             file=file,
             images=file["images"],
+            masks=file["masks"],
             sources=sources,
             digests=_texts(file["source/sha256"]),
             templates=file["template"][:],

@@ -63,6 +63,22 @@ class SyncStore:
             self._shard(number).read(row, group)
         return groups
 
+    def masks(self, indices: Sequence[int] | npt.NDArray[np.integer[Any]], images: int = 1) -> npt.NDArray[np.uint8]:
+        """How much of each pixel is the person, 0 to 255, 255 throughout where that is not known.
+
+        Args:
+            indices: of the photos.
+            images: how many of each group's 1 + S, the first ones.
+
+        Returns:
+            uint8 (n, images, H, W).
+        """
+        places = self._places(indices)
+        masks = np.empty((len(places), images, *self.size), np.uint8)
+        for mask, (number, row) in zip(masks, places, strict=True):
+            self._shard(number).read_masks(row, mask)
+        return masks
+
     def source(self, index: int) -> str:
         """Path of the photo inside the data set's root."""
         [(number, row)] = self._places([index])

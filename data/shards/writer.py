@@ -20,6 +20,12 @@ from data.shards.sink import Sink, writing_hdf5
 _BYTES_OF_A_SHARD = 1 << 14
 _BYTES_OF_A_GROUP = 128
 """What HDF5 and the columns take beside pictures, names and templates; rounded up from files that were measured."""
+_BYTES_OF_A_MASK = 0.25
+"""Of a pixel, compressed; people in pictures of 64x32 and larger take less than half of that."""
+
+
+UNKNOWN = 255
+"""Of a mask where it is not known what is the person: all of it may be."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +39,7 @@ class Groups:
         templates: int32 (n, S), which template each version wears.
         redrawn: bool (n,), False where no person was found.
         moved: float32 (n, 2), how far the redrawn clothes, and all the rest, are from the photo's, in grey levels.
+        masks: uint8 (n, 1+S, H, W), how much of a pixel is the person; None where that is not known.
         agreement: float32 (n,), how well pose and parsing agree, 0 to 1, or NaN; None where nothing is known of any.
     """
 
@@ -43,6 +50,7 @@ class Groups:
     redrawn: npt.NDArray[np.bool_]
     moved: npt.NDArray[np.float32]
     agreement: npt.NDArray[np.float32] | None = None
+    masks: npt.NDArray[np.uint8] | None = None
 
 
 class ShardWriter:
@@ -53,6 +61,16 @@ class ShardWriter:
         self._file, self._sink, self._name = file, sink, name
         self._images = file.create_dataset(
             "images", (0, *shape), np.uint8, maxshape=(None, *shape), chunks=(1, *shape), fletcher32=True
+        )
+        # Silhouettes take a fiftieth of their bytes so, and no time that is noticed beside the pictures.
+        self._masks = file.create_dataset(
+            "masks",
+            (0, *shape[:-1]),
+            np.uint8,
+            maxshape=(None, *shape[:-1]),
+            chunks=(1, *shape[:-1]),
+            compression="lzf",
+            fletcher32=True,
         )
         self._sources: list[str] = []
         self._digests: list[str] = []
@@ -68,6 +86,8 @@ class ShardWriter:
         start = len(self._sources)
         self._images.resize(start + len(groups.sources), axis=0)
         self._images[start:] = groups.images
+        self._masks.resize(start + len(groups.sources), axis=0)
+        self._masks[start:] = UNKNOWN if groups.masks is None else groups.masks
         self._sources += groups.sources
         self._digests += groups.digests
         self._templates = np.concatenate([self._templates, groups.templates])
@@ -91,7 +111,7 @@ class ShardWriter:
         return shard_status(self._name, self._sources, self._redrawn, self._failures, self._lacking, self._agreement)
 
     def finish(self, attributes: Mapping[str, Any]) -> None:
-        """Write all but the images."""
+        """Write all but the pictures."""
         columns = {
             "source/path": _strings(self._sources),
             "source/sha256": _strings(self._digests),
@@ -135,9 +155,9 @@ def writing_shard(
 def shard_bytes(names: Sequence[str], versions: int, size: tuple[int, int]) -> int:
     """Say how many bytes a shard of the photos with these names takes at most, HDF5's own among them."""
     height, width = size
-    pictures = (1 + versions) * height * width * 3
+    pictures = (1 + versions) * height * width * (3 + _BYTES_OF_A_MASK)
     longest = max(len(os.fsencode(name)) for name in names)
-    return _BYTES_OF_A_SHARD + len(names) * (pictures + _BYTES_OF_A_GROUP + longest + 4 * versions)
+    return _BYTES_OF_A_SHARD + len(names) * (int(pictures) + _BYTES_OF_A_GROUP + longest + 4 * versions)
 
 
 def _strings(values: Sequence[str]) -> npt.NDArray[np.bytes_]:

@@ -17,6 +17,7 @@ from data.walkers.dataset import photo_at, read_recipe, scene
 from data.walkers.render import render
 from pipeline.framing import resize
 from pipeline.outfits import templates
+from pipeline.paint.mask import person_mask
 from pipeline.paint.painter import Redrawn
 from pipeline.paint.pise import PisePainter
 
@@ -64,13 +65,16 @@ class IdealPainter:
         dealt = self.painter.deal(sketch)
         images = np.empty((len(sketch), self.versions, *self.size, 3), np.uint8)
         clothing = np.zeros((len(sketch), *self.size), np.bool_)
+        masks = np.empty((len(sketch), 1 + self.versions, *self.size), np.uint8)
         for row, photo in enumerate(sketch):
             identity, worn, shot = scene(self.walkers, photo_at(Path(photo.name)))
             tall, wide = self.walkers.height, self.walkers.width
             own = render(identity, worn, shot, tall, wide)[1].resize(*self.size)
             clothing[row] = np.isin(own.parsing, CLOTHING_REGIONS)
+            masks[row, 0] = person_mask(own.parsing)
             for version, template in enumerate(dealt[row]):
-                pixels, _ = render(identity, outfits[template], shot, tall, wide)
+                pixels, seen = render(identity, outfits[template], shot, tall, wide)
                 images[row, version] = resize(pixels, self.size)
+                masks[row, 1 + version] = person_mask(seen.resize(*self.size).parsing)
         unknown = np.full(len(sketch), np.nan, np.float32)
-        return Redrawn(images, np.ones(len(sketch), np.bool_), dealt, clothing, unknown, {})
+        return Redrawn(images, np.ones(len(sketch), np.bool_), dealt, clothing, unknown, {}, masks)

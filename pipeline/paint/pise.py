@@ -26,6 +26,7 @@ from pipeline.outfits.choice import TemplateChoice, choose
 from pipeline.outfits.shape import Shape, reshape_each
 from pipeline.paint.composite import keep_person
 from pipeline.paint.cutout import cut_out
+from pipeline.paint.mask import person_mask
 from pipeline.paint.painter import Redrawn, digest_inputs
 from pipeline.pise import TEXTURE_TRANSFER, Generator, Style, load_generator
 from pipeline.settings import CUTS
@@ -49,8 +50,9 @@ class Sitter:
     `image` (height, width, 3) and `annotation` are as the canvas shows them, `box` is the photo's place there.
     `targets`: uint8 (S, height, width), the parsings to paint into, None for the person's own. `clothing`: bool
     (S, H, W), where the photo or the version has clothes, `shown`: bool (S, H, W), where the painting may be seen if
-    the person is kept, and `parsing`: uint8 (H, W), the photo's regions, are in the store's size. `exposure`: how much
-    brighter the canvas shows the photo.
+    the person is kept, `parsing`: uint8 (H, W), the photo's regions, and `masks`: uint8 (1+S, H, W), how much of a
+    pixel of the photo and of each version is the person, are in the store's size. `exposure`: how much brighter the
+    canvas shows the photo.
     """
 
     image: npt.NDArray[np.uint8]
@@ -60,6 +62,7 @@ class Sitter:
     clothing: npt.NDArray[np.bool_]
     shown: npt.NDArray[np.bool_]
     parsing: npt.NDArray[np.uint8]
+    masks: npt.NDArray[np.uint8]
     exposure: float
 
 
@@ -205,12 +208,14 @@ class PisePainter:
         count, rows = len(sketch.originals), list(sketch.sitters)
         images = np.zeros((count, self.versions, *self.size, 3), np.uint8)
         clothing = np.zeros((count, self.versions, *self.size), np.bool_)
+        masks = np.zeros((count, 1 + self.versions, *self.size), np.uint8)
         at_once = _PIXELS_AT_ONCE[torch.device(self.device).type] // (self.canvas.height * self.canvas.width)
         step = max(1, at_once // self.versions)
         for some in (rows[start : start + step] for start in range(0, len(rows), step)):
             sitters = [sketch.sitters[row] for row in some]
             images[some] = self._paint(sitters, sketch.dealt[some])
             clothing[some] = [sitter.clothing for sitter in sitters]
+            masks[some] = [sitter.masks for sitter in sitters]
         if self.keep:
             parsings = np.zeros(sketch.originals.shape[:3], np.uint8)
             parsings[rows] = [sketch.sitters[row].parsing for row in rows]
@@ -220,7 +225,7 @@ class PisePainter:
             images = keep_person(sketch.originals, images, shown, parsings, worn, lit=self.generator.backdrop)
         found = np.isin(np.arange(count), rows)
         worn_anywhere = np.asarray(clothing.any(1))
-        return Redrawn(images, found, sketch.dealt, worn_anywhere, sketch.agreement, sketch.unannotated)
+        return Redrawn(images, found, sketch.dealt, worn_anywhere, sketch.agreement, sketch.unannotated, masks)
 
     def deal(self, photos: Sequence[Photo]) -> npt.NDArray[np.int32]:
         """Which template each version of each photo wears, (B, S)."""
@@ -234,13 +239,15 @@ class PisePainter:
         clothing = np.isin(parsing, self.regions)[None].repeat(self.versions, 0)
         light = exposure(image) if self.generator.backdrop else 1.0
         if self.cut == "photo":
-            return Sitter(placed, annotated, box, None, clothing, clothing, parsing, light)
+            masks = person_mask(parsing)[None].repeat(1 + self.versions, 0)
+            return Sitter(placed, annotated, box, None, clothing, clothing, parsing, masks, light)
         shapes = _shapes(self._prepared, self.regions)
         targets = reshape_each(annotated, [shapes[index] for index in dealt])
         stored = crop_labels(targets, box, self.size)
         clothing |= np.isin(stored, self.regions)
         shown = clothing & (stored != Region.BACKGROUND) if self.generator.backdrop else clothing
-        return Sitter(placed, annotated, box, targets, clothing, shown, parsing, light)
+        masks = person_mask(np.concatenate([parsing[None], stored]))
+        return Sitter(placed, annotated, box, targets, clothing, shown, parsing, masks, light)
 
     @torch.inference_mode()
     def _paint(self, sitters: Sequence[Sitter], dealt: npt.NDArray[np.int32]) -> npt.NDArray[np.uint8]:

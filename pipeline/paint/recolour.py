@@ -20,6 +20,7 @@ from pipeline.cielab import to_cielab, to_srgb
 from pipeline.framing import resize
 from pipeline.loaded import PROCESS
 from pipeline.paint import palette as palettes
+from pipeline.paint.mask import person_mask
 from pipeline.paint.painter import Redrawn, digest_inputs
 from pipeline.paint.palette import Palette, measure
 
@@ -47,6 +48,7 @@ class Sitter:
         spreads: float32 (8,), likewise.
         ranges: float32 (8, 2), the lightness of each region at two percentiles that are surely the garment's own.
         shares: float32 (8, P), how much of each region's colour a pixel of the clothes takes.
+        mask: uint8 (H, W), how much of a pixel is the person.
     """
 
     lab: npt.NDArray[np.float32]
@@ -55,6 +57,7 @@ class Sitter:
     spreads: npt.NDArray[np.float32]
     ranges: npt.NDArray[np.float32]
     shares: npt.NDArray[np.float32]
+    mask: npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
@@ -153,11 +156,13 @@ class RecolourPainter:
         images = sketch.originals[:, None].repeat(self.versions, 1)
         clothing = np.zeros((count, *self.size), np.bool_)
         found = np.zeros(count, np.bool_)
+        masks = np.zeros((count, *self.size), np.uint8)
         for row, sitter in sketch.sitters.items():
-            found[row], clothing[row] = True, sitter.clothing
+            found[row], clothing[row], masks[row] = True, sitter.clothing, sitter.mask
             for version, donor in enumerate(sketch.dealt[row]):
                 images[row, version][sitter.clothing] = to_srgb(_recoloured(sitter, self._palette, int(donor)))
-        return Redrawn(images, found, sketch.dealt, clothing, sketch.agreement, sketch.unannotated)
+        everywhere = masks[:, None].repeat(1 + self.versions, 1)
+        return Redrawn(images, found, sketch.dealt, clothing, sketch.agreement, sketch.unannotated, everywhere)
 
     @property
     def _prepared(self) -> Path:
@@ -183,7 +188,7 @@ def _sit(pixels: npt.NDArray[np.uint8], parsing: npt.NDArray[np.uint8], regions:
             soft = ndimage.gaussian_filter((parsing == region).astype(np.float32), sigma, mode="nearest")
             shares[region] = soft[clothing]
             ranges[region] = np.percentile(lab[parsing == region, 0], _SURE)
-    return Sitter(lab[clothing], clothing, means, spreads, ranges, shares)
+    return Sitter(lab[clothing], clothing, means, spreads, ranges, shares, person_mask(parsing))
 
 
 def _recoloured(sitter: Sitter, palette: Palette, donor: int) -> npt.NDArray[np.float32]:

@@ -18,7 +18,7 @@ import torch
 from data.photo import read_batches
 from data.runtime.errors import RunError
 from data.runtime.walk import digest_file
-from data.shards import FORMAT, INPUTS, Groups, ShardStatus, ShardWriter, writing_shard
+from data.shards import FORMAT, INPUTS, UNKNOWN, Groups, ShardStatus, ShardWriter, writing_shard
 from pipeline.framing import resize
 from pipeline.paint.painter import Painter, Redrawn, Retraceable
 
@@ -96,7 +96,8 @@ def make_shard(task: Task) -> Made:
 
 def _write(shard: ShardWriter, batch: _Batch, redrawn: Redrawn) -> None:
     originals = batch.originals[:, None]
-    versions = np.where(redrawn.found[:, None, None, None, None], redrawn.images, originals)
+    found = redrawn.found[:, None, None, None]
+    versions = np.where(found[..., None], redrawn.images, originals)
     change = moved(originals, versions, redrawn.clothing)
     shard.add(
         Groups(
@@ -107,6 +108,7 @@ def _write(shard: ShardWriter, batch: _Batch, redrawn: Redrawn) -> None:
             redrawn=redrawn.found,
             moved=np.where(redrawn.found[:, None], change, np.float32(np.nan)),
             agreement=redrawn.agreement,
+            masks=redrawn.masks if redrawn.masks is None else np.where(found, redrawn.masks, UNKNOWN),
         )
     )
     for row, reason in redrawn.unannotated.items():

@@ -64,6 +64,7 @@ def make_store(
                         templates=np.array([[row, row + 1]], np.int32),
                         redrawn=np.array([row % 2 == 0]),
                         moved=np.array([[row, 0.5]], np.float32),
+                        masks=groups[row : row + 1, ..., 0] if row % 2 == 0 else None,
                     )
                 )
             shard.fail("torn\n.jpg", "truncated")
@@ -99,6 +100,9 @@ def test_groups_come_back_as_written_in_the_order_asked(made: tuple[Path, np.nda
         assert store.redrawn(index) == (index % 2 == 0)
         assert store.templates(index).tolist() == [index, index + 1]
         assert store.moved(index).tolist() == [index, 0.5]
+    masks = np.where((np.arange(7) % 2 == 0)[:, None, None, None], groups[..., 0], 255)
+    np.testing.assert_array_equal(store.masks(order, 1 + VERSIONS), masks[order])
+    np.testing.assert_array_equal(store.masks(order), masks[order, :1])
     assert store.shards == [
         ("shard-00000.h5", range(0, 3)),
         ("shard-00001.h5", range(3, 3)),
@@ -211,7 +215,7 @@ def test_a_manifest_comes_back_as_written(tmp_path: Path) -> None:
 
 
 def test_a_manifest_of_an_older_version_is_read(tmp_path: Path) -> None:
-    facts = {"format": 1, "key": KEY, "dataset": "d", "root": "r", "photos": 3, "versions": VERSIONS, "size": SIZE}
+    facts = {"format": 2, "key": KEY, "dataset": "d", "root": "r", "photos": 3, "versions": VERSIONS, "size": SIZE}
     shards = [{"name": "shard-00000.h5", "photos": 3}]
     (tmp_path / "manifest.json").write_text(json.dumps({**facts, "finished": "now", "shards": shards}))
     assert read_manifest(tmp_path) == make_manifest((ShardStatus("shard-00000.h5", 3),))

@@ -70,7 +70,7 @@ def test_a_disk_that_fills_up_is_one_line(small_disk: Path, jobs: str) -> None:
 def test_what_passes_the_check_of_the_disk_fits(small_disk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pipeline.sync.plan.SHARD", 6)
     refused = 0
-    for size in range(SHARDS, SHARDS + 400_000, 20_480):
+    for size in range(SHARDS, SHARDS + 800_000, 20_480):
         subprocess.run(["mount", "-o", f"remount,size={size}", small_disk], check=True)
         done = CliRunner().invoke(main, [*COMMAND, "--jobs", "1"])
         if done.exit_code == 0:

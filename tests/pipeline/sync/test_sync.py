@@ -15,7 +15,7 @@ from click.testing import CliRunner, Result
 from PIL import Image
 
 import data
-from data.annotation import CLOTHING_REGIONS, FOLDER, read_annotation
+from data.annotation import CLOTHING_REGIONS, FOLDER, Region, read_annotation
 from data.photo import Photo, read_photo
 from data.runtime.errors import InputError, RunError
 from data.shards import SyncStore, newest_store, read_manifest
@@ -100,6 +100,10 @@ def test_every_photo_is_in_the_store_beside_its_versions(command: Sync, walkers:
         clothing = np.isin(read_annotation(walkers, photo).resize(*store.size).parsing, CLOTHING_REGIONS)
         change = np.abs(group[1:].astype(int) - group[0]).mean((0, 3))
         np.testing.assert_allclose(store.moved(index), [change[clothing].mean(), change[~clothing].mean()], rtol=1e-5)
+        person = read_annotation(walkers, photo).resize(*store.size).parsing != Region.BACKGROUND
+        masks = store.masks([index], 5)[0]
+        assert ((masks[0] > 127) == person).mean() > 0.99
+        assert all(((mask > 127) == person)[:20].mean() > 0.99 for mask in masks), "heads stay where they are"
     manifest = store.manifest
     assert (manifest.dataset, manifest.photos, manifest.failures) == ("walkers", 18, ())
     assert Path(manifest.root) == walkers.absolute()
