@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import tempfile
 from dataclasses import dataclass
-from html import escape
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from data.page import make_page, write_page
 from data.runtime.files import replacing
 from data.runtime.logs import get_logger
 from data.runtime.progress import progress
@@ -23,7 +23,8 @@ PAGE = "index.html"
 
 _log = get_logger(__name__)
 
-_STYLE = "body{font-family:sans-serif;margin:2em}img{max-width:100%}li{overflow-wrap:anywhere}"
+_TEMPLATE = Path(__file__).with_name("preview.html")
+_STYLE = ".sheet { display: block; max-width: none; } @media (min-width: 60rem) { .sheet { max-width: 100%; } }"
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,16 @@ class Statistics:
     rest: float
 
 
+@dataclass(frozen=True)
+class _Part:
+    """A shard on the page: what is known of it, the file of its sheet, and the photos there by number."""
+
+    shard: Statistics
+    words: str
+    file: str
+    sources: dict[int, str]
+
+
 def write_preview(store: SyncStore, rows: int = 6, seed: int = 0) -> Path:
     """Write a contact sheet of a few photos from each shard, and a page that shows all, into the store's `preview`.
 
@@ -61,7 +72,7 @@ def write_preview(store: SyncStore, rows: int = 6, seed: int = 0) -> Path:
     """
     folder = _writable(store.path / FOLDER)
     strip = _strip(store)
-    sections = []
+    parts = []
     with progress("preview", len(store.shards), "shards", delay=2) as bar:
         for name, photos in store.shards:
             if photos:
@@ -70,10 +81,10 @@ def write_preview(store: SyncStore, rows: int = 6, seed: int = 0) -> Path:
                 with replacing(folder / file) as temporary:
                     _sheet(store, drawn, strip).save(temporary, format="PNG")
                 sources = {int(number): store.source(number) for number in drawn}
-                sections.append(_section(measure(store, name, photos), file, sources))
+                shard = measure(store, name, photos)
+                parts.append(_Part(shard, in_words(shard), file, sources))
             bar.advance()
-    with replacing(folder / PAGE) as temporary:
-        temporary.write_text(_page(store, sections), encoding="utf-8", errors="backslashreplace")
+    write_page(folder / PAGE, _page(store, parts))
     return folder / PAGE
 
 
@@ -123,23 +134,8 @@ def _strip(store: SyncStore) -> list[list[npt.NDArray[np.uint8]]]:
     return [[np.full_like(pictures[0], 255), *pictures]]
 
 
-def _section(shard: Statistics, file: str, sources: dict[int, str]) -> str:
-    names = "".join(f"<li value={number}>{escape(source)}</li>" for number, source in sources.items())
-    alone = "".join(f"<li>{escape(source)}</li>" for source in shard.alone)
-    if alone:
-        alone = f"<details><summary>without a person: {len(shard.alone)}</summary><ul>{alone}</ul></details>"
-    return (
-        f"<section><h2>{escape(shard.name)}</h2><p>{escape(in_words(shard))}</p>"
-        f'<img src="{escape(file)}" alt="photos of {escape(shard.name)} and their versions" loading="lazy">'
-        f"<ol>{names}</ol>{alone}</section>"
-    )
-
-
-def _page(store: SyncStore, sections: list[str]) -> str:
+def _page(store: SyncStore, parts: list[_Part]) -> str:
     manifest = store.manifest
-    failures = "".join(f"<li>{escape(name)}: {escape(reason)}</li>" for name, reason in manifest.failures)
-    title = escape(f"{manifest.dataset}-{manifest.key}")
-    lacking = "".join(f"<li>{escape(name)}: {escape(reason)}</li>" for name, reason in manifest.unannotated)
     without = len(manifest.without_person)
     height, width = store.size
     summary = (
@@ -148,13 +144,14 @@ def _page(store: SyncStore, sections: list[str]) -> str:
     )
     if manifest.agreement is not None:
         summary += f" Pose and parsing agree to {manifest.agreement:.0%} (right ones to more than 90%)."
-    if lacking:
-        summary += f" {len(manifest.unannotated):,} have no annotation that can be used (their versions are copies):"
-    return (
-        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title}</title><style>{_STYLE}</style>'
-        f"</head><body><h1>{title}</h1><p>{summary}</p>"
-        + (f"<ul>{lacking}</ul>" if lacking else "")
-        + (f"<h2>Could not be read</h2><ul>{failures}</ul>" if failures else "")
-        + "\n".join(sections)
-        + "</body></html>\n"
+    if manifest.unannotated:
+        summary += f" {len(manifest.unannotated):,} have no annotation that can be used."
+    return make_page(
+        _TEMPLATE,
+        style=_STYLE,
+        title=f"{manifest.dataset}-{manifest.key}",
+        summary=summary,
+        unannotated=manifest.unannotated,
+        failures=manifest.failures,
+        parts=parts,
     )

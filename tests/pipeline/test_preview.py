@@ -1,7 +1,10 @@
 from __future__ import annotations
 
 import html.parser
+import re
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,6 +12,7 @@ from click.testing import CliRunner
 from PIL import Image
 
 from data.runtime.errors import InputError
+from data.runtime.tables import printable
 from data.shards import Groups, Manifest, ShardStatus, SyncStore, write_manifest, writing_shard
 from data.sheet import contact_sheet
 from pipeline.__main__ import main
@@ -73,7 +77,7 @@ def test_the_page_shows_each_shard_and_names_are_only_text(tmp_path: Path) -> No
     assert "script" not in read.tags
     assert read.pictures == ["shard-00000.png"]
     assert len(read.entries) == 5  # three on the sheet, one without a person, one unread
-    assert all(NASTY in entry for entry in read.entries)
+    assert all(printable(NASTY) in entry for entry in read.entries)
     with Image.open(page.parent / "shard-00000.png") as sheet:
         assert sheet.height > 3 * 128
         assert sheet.width > 3 * 64
@@ -109,3 +113,16 @@ def test_a_folder_that_is_no_store(tmp_path: Path) -> None:
         SyncStore(tmp_path)
     result = CliRunner().invoke(main, ["preview", str(tmp_path)])
     assert (result.exit_code, result.output.count("\n")) == (2, 1)
+
+
+@pytest.mark.parametrize(("width", "dark"), [(1200, False), (390, True)])
+def test_a_visitor_sees_the_sheet_and_runs_no_script_of_a_name(
+    tmp_path: Path, look: Callable[..., Any], width: int, dark: bool
+) -> None:
+    page = look(write_preview(make_store(tmp_path / "store"), rows=3), width, dark)
+    assert page.locator("img").evaluate("image => image.naturalWidth") > 3 * 64
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    page.get_by_text("The photos on the sheet").click()
+    assert "<script>alert('1')</script>" in page.locator("ol li").first.inner_text()
+    red, green, blue = map(int, re.findall(r"\d+", page.evaluate("getComputedStyle(document.body).backgroundColor")))
+    assert (max(red, green, blue) < 64) == dark
