@@ -53,6 +53,13 @@ class Config:
     )
     flip: float = setting(0.5, "probability of a horizontal flip", low=0.0, high=1.0)
 
+    backgrounds: float = setting(
+        0.0, "probability that an image is shown before another photo's background", low=0.0, high=1.0
+    )
+    labeller: bool = setting(False, "cluster by a second encoder, which learns from photos alone")
+    labeller_epochs: int = setting(0, "first epochs, in which only that second encoder learns", low=0)
+    camera_means: bool = setting(False, "take each camera's mean out of the features before they are clustered")
+
     temperature: float = setting(method.TEMPERATURE, "temperature of the contrastive loss L_q", "tau", low=1e-4)
     momentum: float = setting(0.3, "share of the old memory kept in a step", "m", low=0.0, high=1.0)
     alpha: float = setting(0.3, "weight of L_s", "alpha", low=0.0)
@@ -78,6 +85,10 @@ class Config:
 
     def __post_init__(self) -> None:
         check_settings(self)
+        if self.labeller_epochs >= self.epochs or (self.labeller_epochs and not self.labeller):
+            raise InputError(
+                f"labeller_epochs is {self.labeller_epochs}: give --labeller, and fewer than the {self.epochs} epochs"
+            )
         if self.batch_photos * self.batch_clusters < 2:
             raise InputError("batch_clusters x batch_photos is 1: batch norm needs two images at least")
 

@@ -8,19 +8,21 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 import torch
-from torch import Tensor, nn
-from torch.nn.parallel import DistributedDataParallel
+from torch import Tensor
 
 from data.runtime.allocator import give_freed_memory_back
 from data.runtime.errors import InputError, Interrupted, RunError
 from data.runtime.signals import deferred_interrupts
 from data.shards import SyncStore
 from trainer import distributed
-from trainer.batches import DRAWS, augment, plan_epoch, read_groups
+from trainer.batches import DRAWS, Groups, plan_epoch, read_with_masks
+from trainer.clustering import without_camera_means
 from trainer.clustering.advice import advice
 from trainer.clustering.labels import memory_needed, pseudo_labels
 from trainer.config import Config
-from trainer.encoder import Encoded, Encoder, calibrate, describe, encode_store, make_encoder
+from trainer.encoder import Encoder, calibrate, describe, encode_store, make_encoder
+from trainer.labeller import Labeller
+from trainer.learner import make_learner
 from trainer.losses import self_identity
 from trainer.memory import ClusterMemory
 from trainer.method import UPDATES
@@ -28,12 +30,13 @@ from trainer.observers.observer import Observer
 from trainer.randomness import Purpose, stream, torch_seed
 from trainer.runs import Run
 from trainer.state import Measures, State
+from trainer.views import make_views
 
 _CALIBRATION_BATCHES = 8
 """Batches that give random weights their batch-norm statistics; found by trying on walkers."""
 
-Batch = tuple[Tensor, np.ndarray]
-"""Groups, uint8 (n, images, H, W, 3), and the indices of their photos, (n,)."""
+Batch = tuple[Groups, np.ndarray]
+"""Groups and the indices of their photos, (n,)."""
 
 
 def learning_rate(config: Config, epoch: int, iteration: int) -> float:
@@ -55,15 +58,24 @@ class Trainer:
         device: what computes.
         observer: what is told of the training's progress.
         workers: processes that read ahead; 0 reads in this one.
+        cameras: which camera took each photo of the store, (N,); None where that is not known.
 
     Raises:
         InputError: the settings do not go with these shards or this number of processes.
     """
 
     def __init__(
-        self, config: Config, store: SyncStore, run: Run, device: torch.device, observer: Observer, workers: int = 0
+        self,
+        config: Config,
+        store: SyncStore,
+        run: Run,
+        device: torch.device,
+        observer: Observer,
+        workers: int = 0,
+        cameras: np.ndarray | None = None,
     ) -> None:
         _check(config, store)
+        self._cameras = cameras if config.camera_means else None
         self.config, self.store, self._run = config, store, run
         self.device, self.observer, self.workers = device, observer, workers
         if config.deterministic:  # What cuBLAS asks for; it is read when a GPU first multiplies.
@@ -74,9 +86,7 @@ class Trainer:
         self.state = self._initial_state()
         if config.compile:
             self.state.encoder.body.compile()
-        self._learner: nn.Module = _Learner(self.state.encoder)
-        if distributed.world_size() > 1:
-            self._learner = DistributedDataParallel(self._learner, [device] if device.type == "cuda" else None)
+        self._learner = make_learner(self.state.encoder)
         self._batches: Iterator[Batch] | None = None
         self._interrupted: Callable[[], bool] = lambda: False
         self.seconds_waited = 0.0
@@ -121,15 +131,19 @@ class Trainer:
             RunError: there are fewer than two clusters.
         """
         config, state = self.config, self.state
-        distributed.share_buffers(state.encoder)
-        features = encode_store(state.encoder, self.store, self.workers)
+        features = self._encode(state.labeller.encoder if state.labeller else state.encoder)
         # Clustering first looks how much memory the system has left; what the encoder has just freed counts as well.
         give_freed_memory_back()
-        labels = distributed.on_first(lambda: _label(features, state.epoch, config))
+        compared = features if self._cameras is None else without_camera_means(features, self._cameras)
+        labels = distributed.on_first(lambda: _label(compared, state.epoch, config))
         random = stream(config.seed, Purpose.MEMORY, state.epoch)
         shuffled = random.permutation(len(labels))
         clusters, first = np.unique(labels[shuffled], return_index=True)
         members = torch.from_numpy(shuffled[first[clusters >= 0]]).to(self.device)
+        if state.labeller:
+            state.labeller.begin_epoch(features[members])
+            if not self._labelling:
+                features = self._encode(state.encoder)
         self.begin_epoch(labels, features[members])
 
     def begin_epoch(self, labels: np.ndarray, initial: Tensor) -> None:
@@ -151,17 +165,35 @@ class Trainer:
         """
         config, state = self.config, self.state
         groups, indices = self._next_batch()
-        count, images = groups.shape[:2]
+        count, images = groups.images.shape[:2]
         position = (state.epoch, state.iteration)
         torch.manual_seed(torch_seed(config.seed, Purpose.NETWORK, *position, distributed.rank()))
-        for group in state.optimiser.param_groups:
-            group["lr"] = learning_rate(config, *position)
+        inputs = self._views.step(groups, *position)
+        labels = torch.from_numpy(state.labels[indices]).to(self.device)
+        measured: dict[str, Tensor] = {}
+        if state.labeller:
+            photos = inputs.unflatten(0, (count, images))[:, 0]
+            loss = state.labeller.step(photos, labels, learning_rate(config, *position))
+            measured = {"loss": loss, "l_q": loss}
+        if not self._labelling:
+            measured = self._learn(inputs, labels)
+        values = distributed.mean(torch.stack(list(measured.values())).detach()).tolist()
+        if not np.isfinite(values).all():
+            raise RunError(self._save_batch(groups, indices, values))
+        measures = Measures(**dict(zip(measured, values, strict=True)))
+        state.total, state.iteration = state.total + measures, state.iteration + 1
+        return measures
 
+    def _learn(self, inputs: Tensor, labels: Tensor) -> dict[str, Tensor]:
+        """Step on the input (n x images, 3, h, w) of groups in clusters `labels` (n,), and say what was measured."""
+        config, state = self.config, self.state
+        for group in state.optimiser.param_groups:
+            group["lr"] = learning_rate(config, state.epoch, state.iteration)
         self._learner.train()
-        features, feature_norm = self._learner(_augment(groups, self._draws(count * images), state.encoder, config))
-        features = features.unflatten(0, (count, images))
+        features, feature_norm = self._learner(inputs)
+        features = features.unflatten(0, (len(labels), -1))
         contrasted = (features if config.c_a else features[:, :1]).flatten(0, 1)
-        labels = torch.from_numpy(state.labels[indices]).to(self.device).repeat_interleave(len(contrasted) // count)
+        labels = labels.repeat_interleave(len(contrasted) // len(labels))
         l_q = torch.stack([m.loss(contrasted, labels, config.temperature) for m in state.memories]).mean()
         with_l_s = config.c_i and state.epoch + 1 >= config.consistency_from
         l_s = self_identity(features, config.consistency_temperature) if with_l_s else l_q.new_zeros(())
@@ -176,29 +208,43 @@ class Trainer:
         for memory in state.memories:
             memory.step(gathered, gathered_labels)
 
-        measured = {"loss": loss, "l_q": l_q, "l_s": l_s, "gradient_norm": gradient_norm, "feature_norm": feature_norm}
-        values = distributed.mean(torch.stack(list(measured.values())).detach()).tolist()
-        if not np.isfinite(values).all():
-            raise RunError(self._save_batch(groups, indices, values))
-        measures = Measures(**dict(zip(measured, values, strict=True)))
-        state.total, state.iteration = state.total + measures, state.iteration + 1
-        return measures
+        lengths = {"gradient_norm": gradient_norm, "feature_norm": feature_norm}
+        return {"loss": loss, "l_q": l_q, "l_s": l_s, **lengths}
+
+    @property
+    def _labelling(self) -> bool:
+        """Whether the labeller learns alone as yet."""
+        return self.state.epoch < self.config.labeller_epochs
+
+    @property
+    def _images(self) -> int:
+        """How many images of each group are read."""
+        return 1 if self._labelling else self.config.images
+
+    def _encode(self, encoder: Encoder) -> Tensor:
+        """Give an encoder's features of all photos, the same on every process."""
+        distributed.share_buffers(encoder)
+        return encode_store(encoder, self.store, self.workers)
 
     def _initial_state(self) -> State:
         """Give the state of the newest checkpoint that is whole, or that of the start."""
         config = self.config
-        torch.manual_seed(torch_seed(config.seed, Purpose.WEIGHTS))
         content, damaged = self._run.load()
-        encoder = make_encoder(config, "none" if content else None, self.device)
-        if content is None and config.backbone_weights == "none":
-            self._calibrate(encoder)
-        if config.sync_bn:
-            distributed.synchronised(encoder, self.device)
+        encoder = self._make_encoder(Purpose.WEIGHTS, content is None)
+        if config.backgrounds and not self._views.masked:
+            self._opening.append(
+                "backgrounds stay: the shards do not say where the people are, and photos of one place will look alike"
+            )
+        if config.camera_means and self._cameras is None:
+            self._opening.append("cameras are not known of all photos, so their means stay in the features")
         # Weight decay is on everything, biases too.
         state = State(
             encoder,
             torch.optim.Adam(encoder.parameters(), lr=config.lr, weight_decay=config.weight_decay, fused=True),
         )
+        if config.labeller:
+            second = self._make_encoder(Purpose.LABELLER, content is None)
+            state.labeller = Labeller(second, config, make_learner(second))
         say = self._opening.append
         for line in damaged:
             say(f"{line}: {'going on from the one before' if content else 'training from the start'}")
@@ -211,15 +257,28 @@ class Trainer:
             say(f"going on after {state.epoch} epochs{f' and {state.iteration} steps' if state.iteration else ''}")
         return state
 
-    def _calibrate(self, encoder: Encoder) -> None:
+    def _make_encoder(self, purpose: Purpose, new: bool) -> Encoder:
+        """Make an encoder, with initial weights if it is new."""
+        config = self.config
+        torch.manual_seed(torch_seed(config.seed, purpose))
+        encoder = make_encoder(config, None if new else "none", self.device)
+        if purpose == Purpose.WEIGHTS:
+            self._views = make_views(config, self.store, encoder.input, self.device)
+        if new and config.backbone_weights == "none":
+            self._calibrate(encoder, 1 if purpose == Purpose.LABELLER else config.images)
+        if config.sync_bn:
+            distributed.synchronised(encoder, self.device)
+        return encoder
+
+    def _calibrate(self, encoder: Encoder, images: int) -> None:
         """Give random weights their batch-norm statistics from random groups, augmented as in training."""
         config = self.config
         random = stream(config.seed, Purpose.CALIBRATION)
         photos = config.batch_clusters * config.batch_photos
         batches = random.integers(0, len(self.store), (_CALIBRATION_BATCHES, photos))
-        groups = read_groups(self.store, batches, config.images)
-        draws = (random.random((photos * config.images, DRAWS)) for _ in batches)
-        calibrate(encoder, (_augment(some, drawn, encoder, config) for some, drawn in zip(groups, draws, strict=True)))
+        groups = read_with_masks(self.store, batches, images, masked=self._views.masked)
+        draws = (random.random((photos * images, DRAWS)) for _ in batches)
+        calibrate(encoder, (self._views.view(some, drawn) for some, drawn in zip(groups, draws, strict=True)))
 
     def _finish_epoch(self) -> dict[str, float]:
         """Take what is left of an epoch's steps, and give the epoch's means."""
@@ -259,12 +318,8 @@ class Trainer:
         mine = slice(distributed.rank() * share, (distributed.rank() + 1) * share)
         batches = plan[state.iteration :, mine].reshape(config.iterations - state.iteration, -1)
         pin = self.device.type == "cuda"
-        return zip(read_groups(self.store, batches, config.images, self.workers, pin), batches, strict=True)
-
-    def _draws(self, images: int) -> np.ndarray:
-        """Draw for the whole batch on every process, so that a photo's crop does not depend on how many there are."""
-        random = stream(self.config.seed, Purpose.AUGMENTATION, self.state.epoch, self.state.iteration)
-        return random.random((distributed.world_size(), images, DRAWS))[distributed.rank()]
+        groups = read_with_masks(self.store, batches, self._images, self.workers, pin, self._views.masked)
+        return zip(groups, batches, strict=True)
 
     def _validate(self) -> dict[str, float]:
         """Rate the encoder on the validation people, where the observer can, and keep the best one."""
@@ -282,23 +337,12 @@ class Trainer:
             self._run.save(self.state.content(), self.state.epoch, self.state.iteration)
         distributed.wait_for_first()
 
-    def _save_batch(self, groups: Tensor, indices: np.ndarray, values: list[float]) -> str:
+    def _save_batch(self, groups: Groups, indices: np.ndarray, values: list[float]) -> str:
         """Keep the batch whose loss is not finite, and say where."""
         path = self._run.folder / f"bad-batch-{distributed.rank()}.pt"
-        torch.save({"groups": groups, "photos": torch.from_numpy(indices), "measures": values}, path)
+        torch.save({"groups": groups.images, "photos": torch.from_numpy(indices), "measures": values}, path)
         where = f"epoch {self.state.epoch + 1}, step {self.state.iteration + 1}"
         return f"the loss is not finite in {where}: the batch is in {path}; try a lower learning rate or float32"
-
-
-class _Learner(nn.Module):
-    """The encoder as a step calls it, for the lengths beside the features."""
-
-    def __init__(self, encoder: Encoder) -> None:
-        super().__init__()
-        self.encoder = encoder
-
-    def forward(self, images: Tensor) -> Encoded:
-        return self.encoder.encoded(images)
 
 
 def _check(config: Config, store: SyncStore) -> None:
@@ -321,12 +365,6 @@ def _label(features: Tensor, epoch: int, config: Config) -> np.ndarray:
     why = advice(features, config.eps, config.min_samples, config.k1, config.k2, config.search)
     where = f"epoch {epoch + 1} has nothing to contrast"
     raise RunError(f"{where}: {why} (or --instance-epochs to start without clusters)")
-
-
-def _augment(groups: Tensor, draws: np.ndarray, encoder: Encoder, config: Config) -> Tensor:
-    """Turn groups, uint8 (n, images, H, W, 3), into the encoder's input, augmented on its device."""
-    moved = groups.flatten(0, 1).to(encoder.device, non_blocking=True)
-    return augment(moved, torch.from_numpy(draws), encoder.input, config.crop, config.flip)
 
 
 def _cluster_sizes(labels: np.ndarray) -> dict[str, float]:

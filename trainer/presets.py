@@ -22,5 +22,22 @@ PRESETS: dict[str, dict[str, Any]] = {
         "iterations": 50,
         "precision": "bfloat16",
     },
+    # Found on the validation people of rendered 3-D people in photographed places; see docs/results.md.
+    "people": {
+        "backbone": "small",
+        "backbone_weights": "none",
+        "height": 128,
+        "width": 64,
+        "backgrounds": 0.8,
+        "k1": 15,
+        "k2": 4,
+        "eps": 0.5,
+        "consistency_from": 6,
+        "lr": 1e-3,
+        "warmup": 0,
+        "epochs": 30,
+        "iterations": 50,
+        "precision": "bfloat16",
+    },
 }
 """The defaults of `trainer.config.Config` are the paper's; a data set's preset has the data set's name."""

@@ -20,6 +20,9 @@ class Purpose(IntEnum):
     PLAN = 3
     AUGMENTATION = 4
     NETWORK = 5
+    BACKGROUNDS = 6
+    BEHIND = 7
+    LABELLER = 8
 
 
 def stream(seed: int, purpose: Purpose, *position: int) -> np.random.Generator:

@@ -11,6 +11,7 @@ import torch
 
 from trainer.config import Config
 from trainer.encoder import Encoder
+from trainer.labeller import Labeller
 from trainer.memory import ClusterMemory
 from trainer.method import UPDATES
 
@@ -58,6 +59,7 @@ class State:
         total: what its steps measured, added up.
         best: the validation's highest score.
         history: the record of each epoch.
+        labeller: what photos are clustered by, if it is not the encoder.
     """
 
     encoder: Encoder
@@ -69,6 +71,7 @@ class State:
     total: Measures = Measures()
     best: float | None = None
     history: list[dict[str, float]] = field(default_factory=list)
+    labeller: Labeller | None = None
 
     def content(self) -> dict[str, Any]:
         """Give tensors and plain values, for torch.save."""
@@ -82,11 +85,14 @@ class State:
             "sums": list(dataclasses.astuple(self.total)),
             "best": self.best,
             "history": self.history,
+            **({"labeller": self.labeller.content()} if self.labeller else {}),
         }
 
     def restore(self, content: dict[str, Any], config: Config) -> None:
         """Take over what content() gave."""
         self.encoder.load_state_dict(content["encoder"])
+        if self.labeller:
+            self.labeller.restore(content["labeller"])
         self.optimiser.load_state_dict(content["optimiser"])
         self.epoch, self.iteration = content["epoch"], content["iteration"]
         self.labels = content["labels"].numpy()

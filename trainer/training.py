@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from data import open_benchmark
+from data.benchmark import Benchmark
 from data.photo import photos_digest
 from data.runtime.errors import InputError, RunError
 from data.runtime.logs import get_logger, log_to_folder
@@ -18,7 +19,17 @@ from trainer import distributed, runs
 from trainer.batches import died_line, reader_died
 from trainer.config import Config, make_config
 from trainer.loop import Trainer
-from trainer.observers import Board, Judge, RunLog, Silence, TensorBoard, WandB, people_of, validation_problems
+from trainer.observers import (
+    Board,
+    Judge,
+    RunLog,
+    Silence,
+    TensorBoard,
+    WandB,
+    cameras_of,
+    people_of,
+    validation_problems,
+)
 from trainer.presets import PRESETS
 
 _log = get_logger(__name__)
@@ -90,7 +101,9 @@ def train_run(
                 _log.info(f"run {run.name} is finished ({run.folder}): evaluate it, or give another run name or seed")
             return
         # Nothing is written before the trainer has found settings, weights and processes good.
-        trainer = Trainer(config, store, run, device, Silence(), workers)
+        benchmark = _benchmark(store)
+        cameras = cameras_of(benchmark, store) if benchmark else None
+        trainer = Trainer(config, store, run, device, Silence(), workers, cameras)
         if not first:
             distributed.wait_for_first()
             _train(trainer)
@@ -102,7 +115,7 @@ def train_run(
             _log.info(f"run {run.name}: {len(store)} photos of {manifest.dataset}, settings {config.digest}, {device}")
             if run.facts.get("training_photos") is None:
                 run.note(training_photos=_photos_digest(store))
-            judge = _judge(store, workers)
+            judge = _judge(benchmark, store, workers)
             for line in validation_problems(judge) if config.validate_every else ():
                 _log.warning(line)
             trainer.observer = RunLog(run, config, judge, boards)
@@ -132,13 +145,20 @@ def _photos_digest(store: SyncStore) -> str | None:
     return photos_digest(Path(store.manifest.root), [*names, *unread])
 
 
-def _judge(store: SyncStore, workers: int) -> Judge | None:
-    """Find whoever knows what labels the data set has, if its folder is where it was."""
+def _benchmark(store: SyncStore) -> Benchmark | None:
+    """Open the data set of a store, if its folder is where it was."""
     manifest = store.manifest
     try:
-        benchmark = open_benchmark(manifest.dataset, manifest.place)
+        return open_benchmark(manifest.dataset, manifest.place)
     except InputError as error:
-        _log.info(f"no labels to report cluster quality by: {error}")
+        if distributed.rank() == 0:
+            _log.info(f"no labels to report cluster quality by: {error}")
+        return None
+
+
+def _judge(benchmark: Benchmark | None, store: SyncStore, workers: int) -> Judge | None:
+    """Make whoever knows what labels the data set has."""
+    if benchmark is None:
         return None
     people = people_of(benchmark, store)
     if people is None:

@@ -55,7 +55,7 @@ def copy_shard(source: Path, target: Path, key: str, made_by: Mapping[str, Any])
             for start in range(0, count, _AT_ONCE):
                 rows = slice(start, min(start + _AT_ONCE, count))
                 images = np.empty((rows.stop - start, *shard.images.shape[1:]), np.uint8)
-                masks = np.empty(images.shape[:-1], np.uint8)
+                masks = np.empty((len(images), *shard.masks.shape[1:]), np.uint8)
                 for row, (group, people) in enumerate(zip(images, masks, strict=True), start):
                     shard.read(row, group)
                     shard.read_masks(row, people)

@@ -5,8 +5,9 @@ made, null before.
 Photos are numbered through all shards in their order. A shard holds
 
     images         uint8 (n, 1+S, H, W, 3)  the photo first; one chunk a group, so that a group is one read
-    masks          uint8 (n, 1+S, H, W)     how much of a pixel is the person, 0 to 255; 255 throughout where that is
-                                            not known, so that nothing passes for background
+    masks          uint8 (n, M, H, W)       how much of a pixel is the person, 0 to 255; 255 throughout where that is
+                                            not known, so that nothing passes for background. M is 1 where all versions
+                                            keep the photo's outline, else 1+S
     source/path    string (n,)              the photo's path inside the data set's root, with /
     source/sha256  string (n,)              of the photo's file
     template       int32 (n, S)             which template each version wears

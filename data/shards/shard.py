@@ -39,9 +39,9 @@ class Shard:
             raise damaged(self.path, f"group {row}: {error}") from error
 
     def read_masks(self, row: int, masks: npt.NDArray[np.uint8]) -> None:
-        """Read a group's first masks into `masks`, uint8 (n, H, W); InputError if their checksum is wrong."""
+        """Read a group's masks from the disk into `masks`, uint8 (M, H, W); InputError if their checksum is wrong."""
         try:
-            masks[...] = self.masks[row, : len(masks)]
+            masks[...] = self.masks[row]
         except OSError as error:
             raise damaged(self.path, f"masks of group {row}: {error}") from error
 
@@ -50,8 +50,8 @@ class Shard:
         expected = (photos, 1 + versions, *size, 3)
         if self.images.shape != expected:
             raise damaged(self.path, f"images are {self.images.shape}, the manifest says {expected}")
-        if self.masks.shape != expected[:-1]:
-            raise damaged(self.path, f"masks are {self.masks.shape}, the manifest says {expected[:-1]}")
+        if self.masks.shape not in [(photos, outlines, *size) for outlines in (1, 1 + versions)]:
+            raise damaged(self.path, f"masks are {self.masks.shape}, for images {expected}")
 
 
 def open_shard(path: Path, key: str) -> Shard:

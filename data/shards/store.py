@@ -63,20 +63,18 @@ class SyncStore:
             self._shard(number).read(row, group)
         return groups
 
-    def masks(self, indices: Sequence[int] | npt.NDArray[np.integer[Any]], images: int = 1) -> npt.NDArray[np.uint8]:
+    def masks(self, indices: Sequence[int] | npt.NDArray[np.integer[Any]]) -> npt.NDArray[np.uint8]:
         """How much of each pixel is the person, 0 to 255, 255 throughout where that is not known.
 
-        Args:
-            indices: of the photos.
-            images: how many of each group's 1 + S, the first ones.
-
-        Returns:
-            uint8 (n, images, H, W).
+        uint8 (n, M, H, W) in the order asked; M is 1 where all versions keep the photo's outline, else 1+S.
         """
         places = self._places(indices)
-        masks = np.empty((len(places), images, *self.size), np.uint8)
+        outlines = max((self._shard(number).masks.shape[1] for number in {number for number, _ in places}), default=1)
+        masks = np.empty((len(places), outlines, *self.size), np.uint8)
         for mask, (number, row) in zip(masks, places, strict=True):
-            self._shard(number).read_masks(row, mask)
+            shard = self._shard(number)
+            shard.read_masks(row, mask[: shard.masks.shape[1]])
+            mask[shard.masks.shape[1] :] = mask[0]
         return masks
 
     def source(self, index: int) -> str:

@@ -43,7 +43,7 @@ def _verify_shard(path: Path, manifest: Manifest, photos: int, root: Path | None
         if {len(column) for column in columns} != {photos}:
             raise damaged(path, f"its columns do not all have {photos} rows")
         group = np.empty(shard.images.shape[1:], np.uint8)
-        masks = np.empty(group.shape[:-1], np.uint8)
+        masks = np.empty(shard.masks.shape[1:], np.uint8)
         for row in range(photos):
             shard.read(row, group)
             shard.read_masks(row, masks)

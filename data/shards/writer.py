@@ -39,7 +39,8 @@ class Groups:
         templates: int32 (n, S), which template each version wears.
         redrawn: bool (n,), False where no person was found.
         moved: float32 (n, 2), how far the redrawn clothes, and all the rest, are from the photo's, in grey levels.
-        masks: uint8 (n, 1+S, H, W), how much of a pixel is the person; None where that is not known.
+        masks: uint8 (n, M, H, W), how much of a pixel is the person; M is 1 or 1+S, alike in all of a shard. None
+            where that is not known of any.
         agreement: float32 (n,), how well pose and parsing agree, 0 to 1, or NaN; None where nothing is known of any.
     """
 
@@ -62,16 +63,7 @@ class ShardWriter:
         self._images = file.create_dataset(
             "images", (0, *shape), np.uint8, maxshape=(None, *shape), chunks=(1, *shape), fletcher32=True
         )
-        # Silhouettes take a fiftieth of their bytes so, and no time that is noticed beside the pictures.
-        self._masks = file.create_dataset(
-            "masks",
-            (0, *shape[:-1]),
-            np.uint8,
-            maxshape=(None, *shape[:-1]),
-            chunks=(1, *shape[:-1]),
-            compression="lzf",
-            fletcher32=True,
-        )
+        self._masks: h5py.Dataset | None = None
         self._sources: list[str] = []
         self._digests: list[str] = []
         self._failures: list[tuple[str, str]] = []
@@ -86,6 +78,8 @@ class ShardWriter:
         start = len(self._sources)
         self._images.resize(start + len(groups.sources), axis=0)
         self._images[start:] = groups.images
+        if self._masks is None:
+            self._masks = self._make_masks(1 if groups.masks is None else groups.masks.shape[1])
         self._masks.resize(start + len(groups.sources), axis=0)
         self._masks[start:] = UNKNOWN if groups.masks is None else groups.masks
         self._sources += groups.sources
@@ -97,6 +91,12 @@ class ShardWriter:
         agreement = unknown if groups.agreement is None else groups.agreement
         self._agreement = np.concatenate([self._agreement, agreement])
         self._sink.check()
+
+    def _make_masks(self, outlines: int) -> h5py.Dataset:
+        shape = (outlines, *self._images.shape[2:4])
+        # Silhouettes take a tenth of their bytes so, and no time that is noticed beside the pictures.
+        options = {"chunks": (1, *shape), "compression": "lzf", "fletcher32": True}
+        return self._file.create_dataset("masks", (0, *shape), np.uint8, maxshape=(None, *shape), **options)
 
     def fail(self, source: str, reason: str) -> None:
         """Note a photo that could not be read."""
@@ -124,6 +124,7 @@ class ShardWriter:
             "unannotated/path": _strings([source for source, _ in self._lacking]),
             "unannotated/reason": _strings([reason for _, reason in self._lacking]),
         }
+        self._masks = self._masks or self._make_masks(1)
         for name, column in columns.items():
             options = {"fletcher32": True, "chunks": column.shape} if column.size else {}
             self._file.create_dataset(name, data=column, **options)

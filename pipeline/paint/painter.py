@@ -25,8 +25,8 @@ class Redrawn:
     `templates`: int32 (B, S), which template each version wears. `clothing`: bool (B, H, W), where the photo has
     clothes or one of its versions has; only used to measure what changed. `agreement`: float32 (B,), how well pose and
     parsing agree, NaN where nothing is known of it. `unannotated`: why photos have no annotation that can be used, by
-    the photo's number; these are not found either. `masks`: uint8 (B, 1+S, H, W), how much of a pixel of the photo and
-    of each version is the person, None where that is not known of any.
+    the photo's number; these are not found either. `masks`: uint8 (B, M, H, W), how much of a pixel is the person,
+    M = 1 if the versions keep the photo's outline, else 1+S; None where that is not known of any.
     """
 
     images: npt.NDArray[np.uint8]

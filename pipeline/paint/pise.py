@@ -50,8 +50,8 @@ class Sitter:
     `image` (height, width, 3) and `annotation` are as the canvas shows them, `box` is the photo's place there.
     `targets`: uint8 (S, height, width), the parsings to paint into, None for the person's own. `clothing`: bool
     (S, H, W), where the photo or the version has clothes, `shown`: bool (S, H, W), where the painting may be seen if
-    the person is kept, `parsing`: uint8 (H, W), the photo's regions, and `masks`: uint8 (1+S, H, W), how much of a
-    pixel of the photo and of each version is the person, are in the store's size. `exposure`: how much brighter the
+    the person is kept, `parsing`: uint8 (H, W), the photo's regions, and `masks`: uint8 (M, H, W), how much of a
+    pixel is the person, are in the store's size. `exposure`: how much brighter the
     canvas shows the photo.
     """
 
@@ -208,7 +208,8 @@ class PisePainter:
         count, rows = len(sketch.originals), list(sketch.sitters)
         images = np.zeros((count, self.versions, *self.size, 3), np.uint8)
         clothing = np.zeros((count, self.versions, *self.size), np.bool_)
-        masks = np.zeros((count, 1 + self.versions, *self.size), np.uint8)
+        outlines = 1 if self.cut == "photo" else 1 + self.versions
+        masks = np.zeros((count, outlines, *self.size), np.uint8)
         at_once = _PIXELS_AT_ONCE[torch.device(self.device).type] // (self.canvas.height * self.canvas.width)
         step = max(1, at_once // self.versions)
         for some in (rows[start : start + step] for start in range(0, len(rows), step)):
@@ -239,8 +240,7 @@ class PisePainter:
         clothing = np.isin(parsing, self.regions)[None].repeat(self.versions, 0)
         light = exposure(image) if self.generator.backdrop else 1.0
         if self.cut == "photo":
-            masks = person_mask(parsing)[None].repeat(1 + self.versions, 0)
-            return Sitter(placed, annotated, box, None, clothing, clothing, parsing, masks, light)
+            return Sitter(placed, annotated, box, None, clothing, clothing, parsing, person_mask(parsing[None]), light)
         shapes = _shapes(self._prepared, self.regions)
         targets = reshape_each(annotated, [shapes[index] for index in dealt])
         stored = crop_labels(targets, box, self.size)

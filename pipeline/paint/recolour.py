@@ -161,8 +161,8 @@ class RecolourPainter:
             found[row], clothing[row], masks[row] = True, sitter.clothing, sitter.mask
             for version, donor in enumerate(sketch.dealt[row]):
                 images[row, version][sitter.clothing] = to_srgb(_recoloured(sitter, self._palette, int(donor)))
-        everywhere = masks[:, None].repeat(1 + self.versions, 1)
-        return Redrawn(images, found, sketch.dealt, clothing, sketch.agreement, sketch.unannotated, everywhere)
+        agreement, unannotated = sketch.agreement, sketch.unannotated
+        return Redrawn(images, found, sketch.dealt, clothing, agreement, unannotated, masks[:, None])
 
     @property
     def _prepared(self) -> Path:

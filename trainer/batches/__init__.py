@@ -1,18 +1,25 @@
 """Batches: which photos make one, how groups and photo files are read, how pictures become a network's input."""
 
-from trainer.batches.augment import DRAWS, Input, augment, normalise
-from trainer.batches.groups import died_line, plan_epoch, read_groups, reader_died
+from trainer.batches.augment import DRAWS, Behind, Input, augment, normalise, soft_masks
+from trainer.batches.backgrounds import Backgrounds, find_backgrounds
+from trainer.batches.groups import Groups, died_line, plan_epoch, read_groups, read_with_masks, reader_died
 from trainer.batches.photos import read_photos, read_readable_photos
 
 __all__ = [
     "DRAWS",
+    "Backgrounds",
+    "Behind",
+    "Groups",
     "Input",
     "augment",
     "died_line",
+    "find_backgrounds",
     "normalise",
     "plan_epoch",
     "read_groups",
     "read_photos",
     "read_readable_photos",
+    "read_with_masks",
     "reader_died",
+    "soft_masks",
 ]

@@ -1,4 +1,4 @@
-"""Augmentation in batch, on the device, from uint8: random crop and flip, each image on its own, and normalisation."""
+"""Augmentation in batch, on the device, from uint8: random crop and flip, background, normalisation."""
 
 from __future__ import annotations
 
@@ -25,18 +25,48 @@ class Input:
     std: tuple[float, ...] = STD
 
 
+@dataclass(frozen=True)
+class Behind:
+    """What is put behind the people of B images.
+
+    Attributes:
+        people: float32 (B, 1, H, W), how much of a pixel is the person, 0 to 1, at the size of the network's input.
+        backgrounds: uint8 (B, 3, H, W).
+    """
+
+    people: Tensor
+    backgrounds: Tensor
+
+
+def soft_masks(masks: Tensor, size: tuple[int, int]) -> Tensor:
+    """Turn masks, uint8 (B, H, W), into `Behind.people`, float32 (B, 1, *size)."""
+    return _resized(masks[:, None], size).div_(255)
+
+
 def normalise(images: Tensor, wanted: Input) -> Tensor:
     """Turn uint8 (B, H, W, 3) into float32 (B, 3, *wanted.size), normalised; resizing is bilinear and antialiased."""
+    return _scaled(_resized(images.permute(0, 3, 1, 2), wanted.size), wanted)
+
+
+def _resized(pixels: Tensor, size: tuple[int, int]) -> Tensor:
+    """uint8 (B, C, H, W) as float32 (B, C, *size), of 0 to 255."""
     # Channel by channel in memory: where they alternate, three numbers broadcast to all pixels are taken one at a time.
-    pixels = images.permute(0, 3, 1, 2).contiguous().float()
-    if tuple(pixels.shape[-2:]) != tuple(wanted.size):
-        pixels = F.interpolate(pixels, size=wanted.size, mode="bilinear", antialias=True, align_corners=False)
+    resized = pixels.contiguous().float()
+    if tuple(resized.shape[-2:]) != tuple(size):
+        resized = F.interpolate(resized, size=size, mode="bilinear", antialias=True, align_corners=False)
+    return resized
+
+
+def _scaled(pixels: Tensor, wanted: Input) -> Tensor:
+    """Pixels (B, 3, H, W) of 0 to 255, normalised in place."""
     mean = pixels.new_tensor(wanted.mean).view(3, 1, 1) * 255
     std = pixels.new_tensor(wanted.std).view(3, 1, 1) * 255
     return pixels.sub_(mean).div_(std)
 
 
-def augment(images: Tensor, draws: Tensor, wanted: Input, crop: float, flip: float) -> Tensor:
+def augment(
+    images: Tensor, draws: Tensor, wanted: Input, crop: float, flip: float, behind: Behind | None = None
+) -> Tensor:
     """Give a network's input, float32 (B, 3, *wanted.size), each image cropped and flipped by its own draws.
 
     The crop is that of an image resized to `crop` times the size: a window of 1 / crop of each side, wholly inside the
@@ -50,18 +80,22 @@ def augment(images: Tensor, draws: Tensor, wanted: Input, crop: float, flip: flo
         wanted: size and colours of the network's input.
         crop: at least 1; 1 is no crop.
         flip: probability of a horizontal flip.
+        behind: what to put behind the people; None leaves it as it is.
     """
     shape = (len(images), 3, *wanted.size)
     augmented = torch.empty(shape, device=images.device, memory_format=torch.channels_last)
     numbers = 3 * wanted.size[0] * wanted.size[1]
     at_once = max(1, _CACHED // numbers) if images.device.type == "cpu" else max(1, len(images))
-    for to, some, drawn in zip(augmented.split(at_once), images.split(at_once), draws.split(at_once), strict=True):
-        to.copy_(_augment_some(some, drawn, wanted, crop, flip))
+    for start in range(0, len(images), at_once):
+        some = slice(start, start + at_once)
+        pixels = _resized(images[some].permute(0, 3, 1, 2), wanted.size)
+        if behind is not None:
+            pixels = behind.backgrounds[some].float().lerp_(pixels, behind.people[some])
+        augmented[some] = _crop_and_flip(_scaled(pixels, wanted), draws[some], wanted, crop, flip)
     return augmented
 
 
-def _augment_some(images: Tensor, draws: Tensor, wanted: Input, crop: float, flip: float) -> Tensor:
-    pixels = normalise(images, wanted)
+def _crop_and_flip(pixels: Tensor, draws: Tensor, wanted: Input, crop: float, flip: float) -> Tensor:
     window = 1 / crop
     draws = draws.to(pixels)
     shift = (2 * draws[:, :2] - 1) * (1 - window)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -54,6 +54,13 @@ def plan_epoch(
     return members[first[chosen][..., None] + picks]
 
 
+class Groups(NamedTuple):
+    """A batch: photos and their redrawn images, uint8 (n, images, H, W, 3), and the masks, uint8 (n, M, H, W)."""
+
+    images: Tensor
+    masks: Tensor | None
+
+
 def read_groups(
     store: SyncStore, batches: np.ndarray | list[np.ndarray], images: int, workers: int = 0, pin: bool = False
 ) -> Iterator[Tensor]:
@@ -69,7 +76,19 @@ def read_groups(
     Raises:
         RunError: a shard cannot be read any more, or a reading process died.
     """
-    reader = _Reader(store, batches, images)
+    return (batch.images for batch in read_with_masks(store, batches, images, workers, pin, masked=False))
+
+
+def read_with_masks(
+    store: SyncStore,
+    batches: np.ndarray | list[np.ndarray],
+    images: int,
+    workers: int = 0,
+    pin: bool = False,
+    masked: bool = True,
+) -> Iterator[Groups]:
+    """Yield as `read_groups` does, with the masks of those images, M being 1 or `images`; None if not `masked`."""
+    reader = _Reader(store, batches, images, masked)
     loader: DataLoader[Any] = DataLoader(
         reader,
         batch_size=None,
@@ -108,17 +127,22 @@ def _ignore_interrupt(_worker: int) -> None:
 class _Reader(Dataset[Any]):
     """One item a batch. A fault is returned, not raised: torch would wrap it in the traceback of its worker."""
 
-    def __init__(self, store: SyncStore, batches: np.ndarray | list[np.ndarray], images: int) -> None:
-        self.store, self.batches, self.images = store, batches, images
+    def __init__(self, store: SyncStore, batches: np.ndarray | list[np.ndarray], images: int, masked: bool) -> None:
+        self.store, self.batches, self.images, self.masked = store, batches, images, masked
 
     def __len__(self) -> int:
         return len(self.batches)
 
-    def __getitem__(self, index: int) -> Tensor | Exception:
+    def __getitem__(self, index: int) -> Groups | Exception:
         if index >= len(self):
             raise IndexError(index)
         try:
-            groups = self.store.groups(self.batches[index])
+            groups = self.store.groups(self.batches[index])[:, : self.images]
+            masks = self.store.masks(self.batches[index])[:, : self.images] if self.masked else None
         except (InputError, RunError) as error:
             return error
-        return torch.from_numpy(np.ascontiguousarray(groups[:, : self.images]))
+        return Groups(_tensor(groups), None if masks is None else _tensor(masks))
+
+
+def _tensor(pixels: np.ndarray) -> Tensor:
+    return torch.from_numpy(np.ascontiguousarray(pixels))

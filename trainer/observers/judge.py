@@ -6,7 +6,7 @@ set without labels has no judge.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -135,8 +135,17 @@ def _without(setting: Setting, paths: Iterable[Path]) -> Setting | None:
 
 def people_of(benchmark: Benchmark, store: SyncStore) -> np.ndarray | None:
     """Tell who is in each photo of the store, int64 (N,); None where the benchmark does not know all of its photos."""
-    person = {name_below(record.path, benchmark.root): record.person for record in benchmark.train}
-    names = [person.get(store.source(i)) for i in range(len(store))]
-    if None in names:
+    return _numbers({name_below(record.path, benchmark.root): record.person for record in benchmark.train}, store)
+
+
+def cameras_of(benchmark: Benchmark, store: SyncStore) -> np.ndarray | None:
+    """Tell which camera took each photo of the store, int64 (N,); None where that is not known of all."""
+    return _numbers({name_below(record.path, benchmark.root): record.camera for record in benchmark.train}, store)
+
+
+def _numbers(labels: Mapping[str, str | None], store: SyncStore) -> np.ndarray | None:
+    """Number the labels of the store's photos; None where one is missing."""
+    found = [labels.get(store.source(i)) for i in range(len(store))]
+    if None in found:
         return None
-    return np.unique(np.array(names, dtype=str), return_inverse=True)[1].astype(np.int64)
+    return np.unique(np.array(found, dtype=str), return_inverse=True)[1].astype(np.int64)

@@ -101,7 +101,7 @@ def test_every_photo_is_in_the_store_beside_its_versions(command: Sync, walkers:
         change = np.abs(group[1:].astype(int) - group[0]).mean((0, 3))
         np.testing.assert_allclose(store.moved(index), [change[clothing].mean(), change[~clothing].mean()], rtol=1e-5)
         person = read_annotation(walkers, photo).resize(*store.size).parsing != Region.BACKGROUND
-        masks = store.masks([index], 5)[0]
+        masks = store.masks([index])[0]
         assert ((masks[0] > 127) == person).mean() > 0.99
         assert all(((mask > 127) == person)[:20].mean() > 0.99 for mask in masks), "heads stay where they are"
     manifest = store.manifest
