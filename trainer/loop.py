@@ -15,14 +15,13 @@ from data.runtime.errors import InputError, Interrupted, RunError
 from data.runtime.signals import deferred_interrupts
 from data.shards import SyncStore
 from trainer import distributed
-from trainer.batches import DRAWS, Groups, plan_epoch, read_with_masks
+from trainer.batches import DRAWS, Groups, make_views, plan_epoch, read_with_masks
 from trainer.clustering import without_camera_means
 from trainer.clustering.advice import advice
 from trainer.clustering.labels import memory_needed, pseudo_labels
 from trainer.config import Config
 from trainer.encoder import Encoder, calibrate, describe, encode_store, make_encoder
-from trainer.labeller import Labeller
-from trainer.learner import make_learner
+from trainer.learners import Labeller, make_learner
 from trainer.losses import self_identity
 from trainer.memory import ClusterMemory
 from trainer.method import UPDATES
@@ -30,7 +29,6 @@ from trainer.observers.observer import Observer
 from trainer.randomness import Purpose, stream, torch_seed
 from trainer.runs import Run
 from trainer.state import Measures, State
-from trainer.views import make_views
 
 _CALIBRATION_BATCHES = 8
 """Batches that give random weights their batch-norm statistics; found by trying on walkers."""

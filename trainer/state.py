@@ -11,7 +11,7 @@ import torch
 
 from trainer.config import Config
 from trainer.encoder import Encoder
-from trainer.labeller import Labeller
+from trainer.learners import Labeller
 from trainer.memory import ClusterMemory
 from trainer.method import UPDATES
 

@@ -83,7 +83,7 @@ def test_digest_differs_with_every_setting() -> None:
         elif isinstance(value, int) and field.name != "last_stride":
             other = value + 1
         elif isinstance(value, float):
-            other = value * 1.01 if value != 0.5 else 0.25
+            other = value * 1.01 if value not in (0.0, 0.5) else 0.25
         else:
             other = others[field.name]
         needed = {"labeller": True} if field.name == "labeller_epochs" else {}

@@ -4,6 +4,7 @@ from trainer.batches.augment import DRAWS, Behind, Input, augment, normalise, so
 from trainer.batches.backgrounds import Backgrounds, find_backgrounds
 from trainer.batches.groups import Groups, died_line, plan_epoch, read_groups, read_with_masks, reader_died
 from trainer.batches.photos import read_photos, read_readable_photos
+from trainer.batches.views import Views, make_views
 
 __all__ = [
     "DRAWS",
@@ -11,9 +12,11 @@ __all__ = [
     "Behind",
     "Groups",
     "Input",
+    "Views",
     "augment",
     "died_line",
     "find_backgrounds",
+    "make_views",
     "normalise",
     "plan_epoch",
     "read_groups",

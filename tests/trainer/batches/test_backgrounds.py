@@ -11,10 +11,9 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GroupKFold, cross_val_score
 
 from data.shards import Groups, Manifest, SyncStore, write_manifest, writing_shard
-from trainer.batches import Behind, Input, augment, find_backgrounds, read_with_masks, soft_masks
+from trainer.batches import Behind, Input, augment, find_backgrounds, make_views, read_with_masks, soft_masks
 from trainer.batches.backgrounds import Backgrounds, take_out
 from trainer.config import Config, make_config
-from trainer.views import make_views
 
 SIZE = (32, 16)
 INPUT = Input(SIZE, mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))

@@ -10,7 +10,9 @@ from torch import Tensor
 
 from data.shards import SyncStore
 from trainer import distributed
-from trainer.batches import DRAWS, Backgrounds, Behind, Groups, Input, augment, find_backgrounds, soft_masks
+from trainer.batches.augment import DRAWS, Behind, Input, augment, soft_masks
+from trainer.batches.backgrounds import Backgrounds, find_backgrounds
+from trainer.batches.groups import Groups
 from trainer.config import Config
 from trainer.randomness import Purpose, stream
 
