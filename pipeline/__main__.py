@@ -74,16 +74,19 @@ def preview(store: Path | None, dataset: str | None, rows: int) -> None:
 @main.command()
 @click.argument("store", type=PATH, required=False)
 @click.option("--dataset", help="take the last store of this data set")
-@click.option("--photos/--no-photos", default=True, show_default=True, help="compare with the photos on disk, too")
+@click.option("--photos/--no-photos", default=True, show_default=True, help="compare the files on disk, too")
 def verify(store: Path | None, dataset: str | None, photos: bool) -> None:
     """Read every byte of a store and say what is damaged; by default of the last store made."""
     from data.shards import newest_store, read_manifest
     from data.shards import verify as verify_store
+    from pipeline.annotate.on_disk import comparing
 
     folder = store or newest_store(STORES, dataset)
-    root = Path(read_manifest(folder).root) if photos else None
+    manifest, root, annotation = read_manifest(folder), None, None
+    if photos:
+        root, annotation = Path(manifest.root), comparing(manifest.annotation)
     faults = 0
-    for _, fault in verify_store(folder, root):
+    for _, fault in verify_store(folder, root, annotation):
         if fault:
             faults += 1
             click.echo(fault, err=True)

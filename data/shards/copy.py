@@ -64,6 +64,7 @@ def copy_shard(source: Path, target: Path, key: str, made_by: Mapping[str, Any])
                         images=images,
                         sources=shard.sources[rows],
                         digests=shard.digests[rows],
+                        annotations=shard.annotations[rows],
                         templates=shard.templates[rows],
                         redrawn=shard.redrawn[rows],
                         moved=shard.moved[rows],

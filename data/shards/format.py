@@ -10,6 +10,7 @@ Photos are numbered through all shards in their order. A shard holds
                                             keep the photo's outline, else 1+S
     source/path    string (n,)              the photo's path inside the data set's root, with /
     source/sha256  string (n,)              of the photo's file
+    source/annotation  string (n,)          digest of its annotation files; "" where there are none
     template       int32 (n, S)             which template each version wears
     redrawn        bool (n,)                False: no person was found, the group is 1+S copies of the photo
     moved          float32 (n, 2)           how far the redrawn clothes, and all the rest, are from the photo's: mean
@@ -25,7 +26,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -100,6 +101,7 @@ class Manifest:
         recipe: all that decides a pixel besides the photos and the size, as the painter says it.
         list_file: the data set's list, where one was chosen, as the sync asked for last had it.
         list_sha256: SHA-256 of its content then.
+        annotation: where annotation files are, as the sync asked for last had them; empty where models did it all.
     """
 
     key: str
@@ -112,6 +114,7 @@ class Manifest:
     recipe: Mapping[str, Any]
     list_file: str | None = None
     list_sha256: str | None = None
+    annotation: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def place(self) -> Path:
@@ -162,6 +165,7 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
         "root": manifest.root,
         "list": manifest.list_file,
         "list_sha256": manifest.list_sha256,
+        "annotation": manifest.annotation,
         "photos": manifest.photos,
         "redrawn": manifest.redrawn,
         "versions": manifest.versions,
@@ -202,6 +206,7 @@ def read_manifest(folder: Path) -> Manifest:
             recipe=recipe,
             list_file=content.get("list"),
             list_sha256=content.get("list_sha256"),
+            annotation=dict(content.get("annotation", {})),
         )
     except FileNotFoundError:
         raise InputError(f"{folder}: no {MANIFEST}, so this is no sync folder: make one with `make sync`") from None

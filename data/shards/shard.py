@@ -24,6 +24,7 @@ class Shard:
     masks: h5py.Dataset
     sources: list[str]
     digests: list[str]
+    annotations: list[str]
     templates: npt.NDArray[np.int32]
     redrawn: npt.NDArray[np.bool_]
     moved: npt.NDArray[np.float32]
@@ -65,7 +66,8 @@ def open_shard(path: Path, key: str) -> Shard:
         if file.attrs["key"] != key:
             raise InputError(f"{path}: made by another sync (key {file.attrs['key']}, not {key}): remove the file")
         sources = _texts(file["source/path"])
-        # Older shards do not say how well pose and parsing agree, nor which annotations could not be used.
+        # Older shards do not say how well pose and parsing agree, nor of which annotations they were made.
+        annotations = _texts(file["source/annotation"]) if "source/annotation" in file else [""] * len(sources)
         agreement = file["agreement"][:] if "agreement" in file else np.full(len(sources), np.nan, np.float32)
         return Shard(
             path=path,
@@ -74,6 +76,7 @@ def open_shard(path: Path, key: str) -> Shard:
             masks=file["masks"],
             sources=sources,
             digests=_texts(file["source/sha256"]),
+            annotations=annotations,
             templates=file["template"][:],
             redrawn=file["redrawn"][:],
             moved=file["moved"][:],

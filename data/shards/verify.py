@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from hashlib import sha256
 from pathlib import Path
 
@@ -12,13 +12,19 @@ from data.runtime.errors import InputError
 from data.shards.format import Manifest, read_manifest
 from data.shards.shard import damaged, open_shard
 
+CompareAnnotation = Callable[[str, str], None]
+"""Raises InputError unless the annotation of the photo of this name has this digest."""
 
-def verify(folder: Path, root: Path | None = None) -> Iterator[tuple[str, str | None]]:
+
+def verify(
+    folder: Path, root: Path | None = None, annotation: CompareAnnotation | None = None
+) -> Iterator[tuple[str, str | None]]:
     """Read every shard of a store to its last byte and give (name, what is wrong or None) of each.
 
     Args:
         folder: the store; missing shards are faults like others.
         root: the data set's folder, if its photos shall be compared too: one that is gone or has changed is a fault.
+        annotation: compares a photo's annotation with what it was, if that shall be done too.
 
     Raises:
         InputError: the folder is no finished store.
@@ -28,14 +34,16 @@ def verify(folder: Path, root: Path | None = None) -> Iterator[tuple[str, str | 
         raise InputError(f"{folder}: this sync is not finished: repeat the `make sync` that began it")
     for entry in manifest.shards:
         try:
-            _verify_shard(folder / entry.name, manifest, entry.photos, root)
+            _verify_shard(folder / entry.name, manifest, entry.photos, root, annotation)
         except InputError as error:
             yield entry.name, str(error)
         else:
             yield entry.name, None
 
 
-def _verify_shard(path: Path, manifest: Manifest, photos: int, root: Path | None) -> None:
+def _verify_shard(
+    path: Path, manifest: Manifest, photos: int, root: Path | None, annotation: CompareAnnotation | None
+) -> None:
     shard = open_shard(path, manifest.key)
     with shard.file:
         shard.check_shape(photos, manifest.versions, manifest.size)
@@ -50,6 +58,9 @@ def _verify_shard(path: Path, manifest: Manifest, photos: int, root: Path | None
         if root:
             for source, digest in zip(shard.sources, shard.digests, strict=True):
                 _compare(root / source, digest)
+        if annotation:
+            for source, digest in zip(shard.sources, shard.annotations, strict=True):
+                annotation(source, digest)
 
 
 def _compare(photo: Path, digest: str) -> None:

@@ -18,7 +18,7 @@ from data.shards.format import FORMAT, ShardStatus, shard_status
 from data.shards.sink import Sink, writing_hdf5
 
 _BYTES_OF_A_SHARD = 1 << 14
-_BYTES_OF_A_GROUP = 128
+_BYTES_OF_A_GROUP = 168
 """What HDF5 and the columns take beside pictures, names and templates; rounded up from files that were measured."""
 _BYTES_OF_A_MASK = 0.25
 """Of a pixel, compressed; people in pictures of 64x32 and larger take less than half of that."""
@@ -42,6 +42,7 @@ class Groups:
         masks: uint8 (n, M, H, W), how much of a pixel is the person; M is 1 or 1+S, alike in all of a shard. None
             where that is not known of any.
         agreement: float32 (n,), how well pose and parsing agree, 0 to 1, or NaN; None where nothing is known of any.
+        annotations: digest of each photo's annotation files, "" where nothing is known of them; empty for none at all.
     """
 
     images: npt.NDArray[np.uint8]
@@ -51,6 +52,7 @@ class Groups:
     redrawn: npt.NDArray[np.bool_]
     moved: npt.NDArray[np.float32]
     agreement: npt.NDArray[np.float32] | None = None
+    annotations: Sequence[str] = ()
     masks: npt.NDArray[np.uint8] | None = None
 
 
@@ -66,6 +68,7 @@ class ShardWriter:
         self._masks: h5py.Dataset | None = None
         self._sources: list[str] = []
         self._digests: list[str] = []
+        self._annotations: list[str] = []
         self._failures: list[tuple[str, str]] = []
         self._templates = np.empty((0, versions), np.int32)
         self._redrawn = np.empty(0, np.bool_)
@@ -84,6 +87,7 @@ class ShardWriter:
         self._masks[start:] = UNKNOWN if groups.masks is None else groups.masks
         self._sources += groups.sources
         self._digests += groups.digests
+        self._annotations += groups.annotations or [""] * len(groups.sources)
         self._templates = np.concatenate([self._templates, groups.templates])
         self._redrawn = np.concatenate([self._redrawn, groups.redrawn])
         self._moved = np.concatenate([self._moved, groups.moved])
@@ -115,6 +119,7 @@ class ShardWriter:
         columns = {
             "source/path": _strings(self._sources),
             "source/sha256": _strings(self._digests),
+            "source/annotation": _strings(self._annotations),
             "template": self._templates,
             "redrawn": self._redrawn,
             "moved": self._moved,

@@ -17,7 +17,7 @@ from pipeline.annotate.annotator import (
     StoredAnnotations,
 )
 from pipeline.annotate.blazepose import BlazePose
-from pipeline.annotate.files import KeypointsCsv, OpenPoseFolder, ParsingFolder
+from pipeline.annotate.files import KeypointsCsv, OpenPoseFolder, ParsingFolder, open_keypoints
 from pipeline.annotate.label_spaces import LABEL_SPACES
 from pipeline.annotate.models import PARSING_MODEL, POSE_MODEL, SegformerParsing, VitPose
 from pipeline.annotate.parser import BuiltInAnnotator, BuiltInParsing
@@ -78,10 +78,8 @@ def choose_annotator(
     pose_source: PoseSource
     if keypoints is None:
         pose_source = VitPose(pose_model, device=device) if pose_model else BlazePose()
-    elif keypoints.is_dir():
-        pose_source = OpenPoseFolder(keypoints)
     else:
-        pose_source = KeypointsCsv(keypoints)
+        pose_source = open_keypoints(keypoints)
     parsing_source: ParsingSource
     if parsing:
         parsing_source = ParsingFolder(parsing, labels or "")

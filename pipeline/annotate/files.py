@@ -252,6 +252,11 @@ class KeypointsCsv:
         return joints
 
 
+def open_keypoints(place: Path) -> OpenPoseFolder | KeypointsCsv:
+    """Open key points that people have: a folder of JSON files, or a CSV; InputError as either raises it."""
+    return OpenPoseFolder(place) if place.is_dir() else KeypointsCsv(place)
+
+
 def _joints(points: npt.NDArray[np.float32], found: npt.NDArray[np.bool_]) -> npt.NDArray[np.float32]:
     """Joints from indices of pixels, whose centres are half a pixel further on."""
     return np.where(found[:, None], points + np.float32(0.5), np.float32(np.nan))

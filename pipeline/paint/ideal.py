@@ -15,6 +15,7 @@ from data.annotation import CLOTHING_REGIONS
 from data.photo import Photo
 from data.walkers.dataset import photo_at, read_recipe, scene
 from data.walkers.render import render
+from pipeline.annotate.annotator import Annotator
 from pipeline.framing import resize
 from pipeline.outfits import templates
 from pipeline.paint.mask import person_mask
@@ -42,6 +43,11 @@ class IdealPainter:
     def origin(self) -> str:
         """The other painter's."""
         return self.painter.origin
+
+    @property
+    def annotator(self) -> Annotator:
+        """The other painter's."""
+        return self.painter.annotator
 
     def prepare(self, folder: Path, photos: Sequence[Path]) -> None:
         """Choose the templates as the generator's painter does."""

@@ -46,6 +46,15 @@ class Retraceable(Protocol):
         """Digest of all that decides the pixels of the photos of these names, besides the photos; after `prepare`."""
 
 
+@runtime_checkable
+class Annotated(Protocol):
+    """A painter that goes by pose and parsing."""
+
+    @property
+    def annotator(self) -> Annotator:
+        """Gives photos their pose and parsing."""
+
+
 def digest_inputs(recipe: Mapping[str, Any], kept: Path, annotator: Annotator, names: Sequence[str]) -> str:
     """Digest a recipe, its annotator narrowed down to some photos, and what `prepare` found out.
 

@@ -25,6 +25,8 @@ from data.shards import (
     write_manifest,
 )
 from pipeline.annotate.agreement import DOUBTFUL, REFUSED, disagreement
+from pipeline.annotate.on_disk import places_of
+from pipeline.paint.painter import Annotated
 from pipeline.sync.lock import only_sync
 from pipeline.sync.plan import Plan
 from pipeline.sync.pool import make_shards
@@ -134,7 +136,13 @@ def _ask_for(plan: Plan) -> Manifest:
         InputError: the store cannot be written, and it names another place than the one asked for.
     """
     complete, asked = read_manifest(plan.folder), _manifest(plan, {}, None)
-    manifest = dataclasses.replace(complete, root=asked.root, list_file=asked.list_file, list_sha256=asked.list_sha256)
+    manifest = dataclasses.replace(
+        complete,
+        root=asked.root,
+        list_file=asked.list_file,
+        list_sha256=asked.list_sha256,
+        annotation=asked.annotation,
+    )
     try:
         if manifest == complete:
             os.utime(plan.folder / MANIFEST)
@@ -252,4 +260,5 @@ def _manifest(plan: Plan, statuses: dict[str, ShardStatus], finished: str | None
         recipe=plan.painter.recipe,
         list_file=str(benchmark.list_file.absolute()) if benchmark.list_file else None,
         list_sha256=benchmark.list_sha256,
+        annotation=places_of(plan.painter.annotator) if isinstance(plan.painter, Annotated) else {},
     )

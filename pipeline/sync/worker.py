@@ -19,8 +19,9 @@ from data.photo import read_batches
 from data.runtime.errors import RunError
 from data.runtime.walk import digest_file
 from data.shards import FORMAT, INPUTS, UNKNOWN, Groups, ShardStatus, ShardWriter, writing_shard
+from pipeline.annotate.on_disk import digest_annotation, files_of
 from pipeline.framing import resize
-from pipeline.paint.painter import Painter, Redrawn, Retraceable
+from pipeline.paint.painter import Annotated, Painter, Redrawn, Retraceable
 
 _BATCH = 32
 
@@ -48,9 +49,13 @@ class Made:
 
 @dataclass(frozen=True)
 class _Batch:
-    """(source, digest) of each photo of a batch that was read, the painter's sketch, (source, reason) of the others."""
+    """(source, digest) of each photo of a batch that was read, the painter's sketch, (source, reason) of the others.
+
+    `annotations`: digests of the annotation files of those that were read.
+    """
 
     read: list[tuple[str, str]]
+    annotations: list[str]
     originals: npt.NDArray[np.uint8]
     sketch: Any
     failures: list[tuple[str, str]]
@@ -108,6 +113,7 @@ def _write(shard: ShardWriter, batch: _Batch, redrawn: Redrawn) -> None:
             redrawn=redrawn.found,
             moved=np.where(redrawn.found[:, None], change, np.float32(np.nan)),
             agreement=redrawn.agreement,
+            annotations=batch.annotations,
             masks=redrawn.masks if redrawn.masks is None else np.where(found, redrawn.masks, UNKNOWN),
         )
     )
@@ -142,11 +148,13 @@ def _read_ahead(task: Task) -> Iterator[_Batch]:
 def _sketched(task: Task) -> Iterator[_Batch]:
     """Read and sketch the shard's photos, few at a time where they are large."""
     digests = dict(zip(task.sources, task.digests, strict=True))
+    files = files_of(task.painter.annotator) if isinstance(task.painter, Annotated) else []
     for batch in read_batches(_unchanged(task), task.root, _BATCH):
         photos = batch.photos
         read = [(photo.name, digests[photo.name]) for photo in photos]
+        annotations = [digest_annotation(files, photo.name) for photo in photos]
         originals = np.array([resize(photo.pixels, task.painter.size) for photo in photos], np.uint8)
-        yield _Batch(read, originals, task.painter.sketch(photos) if photos else None, batch.failures)
+        yield _Batch(read, annotations, originals, task.painter.sketch(photos) if photos else None, batch.failures)
 
 
 def _unchanged(task: Task) -> Iterator[Path]:

@@ -85,6 +85,21 @@ def test_a_damaged_shard_of_another_store_is_made_anew(sync: Callable[..., SyncS
     sync(2)
 
 
+def test_verify_names_the_annotation_that_changed(sync: Callable[..., SyncStore], walkers: Path) -> None:
+    (walkers / FOLDER).rename("elsewhere")
+    (walkers / FOLDER).symlink_to(Path("elsewhere").absolute())
+    photo = bystander(sync(3), walkers).relative_to(walkers)
+    assert CliRunner().invoke(main, ["verify"]).exit_code == 0
+    relabel(Path("elsewhere", f"{photo}.png"))
+    changed = CliRunner().invoke(main, ["verify"])
+    assert (changed.exit_code, f"{photo}: its annotation has changed since the sync" in changed.output) == (2, True)
+    assert "1 of its shards" in changed.output
+    assert CliRunner().invoke(main, ["verify", "--no-photos"]).exit_code == 0
+    (walkers / FOLDER).unlink()
+    gone = CliRunner().invoke(main, ["verify"])
+    assert (gone.exit_code, f"{FOLDER}: gone, so annotations are not compared" in gone.output) == (0, True), gone.output
+
+
 def test_files_that_people_have_are_told_apart_by_photo(sync: Callable[..., SyncStore], walkers: Path) -> None:
     rows = ["name:keypoints_y:keypoints_x"]
     photos = [record.path for record in data.open_benchmark("walkers", walkers).train]
@@ -99,9 +114,14 @@ def test_files_that_people_have_are_told_apart_by_photo(sync: Callable[..., Sync
     own = ("--parsing", "parsings", "--labels", "pise", "--keypoints", "keypoints.csv")
     changed = bystander(sync(3, *own), walkers)
     relabel(Path("parsings", changed.relative_to(walkers)).with_suffix(".png"))
+    result = CliRunner().invoke(main, ["verify"])
+    assert f"annotation has changed since the sync ({Path('parsings').absolute()} (labels pise))" in result.output
     sync(1, *own)
     number = photos.index(changed) + 1
     name, y, x = rows[number].split(": ")
     rows[number] = ": ".join([name, y.replace("[", "[1, ").rsplit(",", 1)[0] + "]", x])
     Path("keypoints.csv").write_text("\n".join(rows))
+    result = CliRunner().invoke(main, ["verify"])
+    assert f"annotation has changed since the sync ({Path('keypoints.csv').absolute()})" in result.output
     sync(1, *own)
+    assert CliRunner().invoke(main, ["verify"]).exit_code == 0
