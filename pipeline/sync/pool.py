@@ -14,6 +14,7 @@ from functools import cache
 import joblib
 from joblib.externals.loky.process_executor import BrokenProcessPool
 
+from data.cluster import connected
 from data.runtime.allocator import keep_freed_memory
 from data.runtime.errors import InputError, RunError
 from data.runtime.logs import get_logger
@@ -125,13 +126,5 @@ def _workers(jobs: int, cluster: str | None) -> Iterator[joblib.Parallel]:
         with joblib.parallel_config("loky", n_jobs=jobs, inner_max_num_threads=threads):
             yield joblib.Parallel(**options)
         return
-    try:
-        from dask.distributed import Client
-    except ImportError:
-        raise InputError("CLUSTER needs Dask: pip install 'sync-person-cloud[cluster]'") from None
-    try:
-        client = Client(cluster, timeout=20)
-    except (OSError, ValueError) as error:
-        raise InputError(f"CLUSTER={cluster}: no Dask scheduler answers there ({error})") from error
-    with client, joblib.parallel_config("dask", n_jobs=-1):
+    with connected(cluster), joblib.parallel_config("dask", n_jobs=-1):
         yield joblib.Parallel(**options)
