@@ -19,7 +19,7 @@ help: ## this list
 #: DATASET           walkers (built in), prcc, ltcc, ..., folder (any photos); by default the one last synced, else walkers
 #: DATA_ROOT         folder the data set was unpacked in; by default work/datasets/<DATASET>
 #: RUN               name of a training run; by default the last one, or a name made from its settings
-#: PRESET            settings to train with: paper or walkers; by default the data set's own, else paper
+#: PRESET            settings to train with: paper, walkers or people; by default the data set's own, else paper
 #: CONFIG            config.json of a run, to train with the same settings again
 #: S                 redrawn versions of each photo; by default 4
 #: TEMPLATES         folder of people in the clothes to redraw in; by default chosen from the photos themselves

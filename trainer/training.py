@@ -6,6 +6,7 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from data import open_benchmark
@@ -115,7 +116,7 @@ def train_run(
             _log.info(f"run {run.name}: {len(store)} photos of {manifest.dataset}, settings {config.digest}, {device}")
             if run.facts.get("training_photos") is None:
                 run.note(training_photos=_photos_digest(store))
-            judge = _judge(benchmark, store, workers)
+            judge = _judge(benchmark, store, workers, cameras)
             for line in validation_problems(judge) if config.validate_every else ():
                 _log.warning(line)
             trainer.observer = RunLog(run, config, judge, boards)
@@ -156,11 +157,11 @@ def _benchmark(store: SyncStore) -> Benchmark | None:
         return None
 
 
-def _judge(benchmark: Benchmark | None, store: SyncStore, workers: int) -> Judge | None:
+def _judge(benchmark: Benchmark | None, store: SyncStore, workers: int, cameras: np.ndarray | None) -> Judge | None:
     """Make whoever knows what labels the data set has."""
     if benchmark is None:
         return None
     people = people_of(benchmark, store)
     if people is None:
         _log.info("who is in the photos is not known of all: training needs no labels, clusters are not rated by them")
-    return Judge(benchmark, people, workers)
+    return Judge(benchmark, people, workers, cameras)

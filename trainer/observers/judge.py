@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
+from sklearn.metrics import adjusted_mutual_info_score, adjusted_rand_score, normalized_mutual_info_score
 from sklearn.metrics.cluster import contingency_matrix
 
 from data.benchmark import Benchmark, Setting, named
@@ -22,6 +22,9 @@ from data.runtime.logs import get_logger
 from data.shards import SyncStore
 from trainer.encoder import Encoder
 from trainer.ranking import Measurement, Result, evaluate_benchmark, unmeasured
+
+CAMERAS = "cameras AMI"
+"""Name in the record of how far clusters go with cameras."""
 
 PREFERRED = ("clothing-change", "standard", "same-clothing")
 
@@ -47,6 +50,17 @@ def label_quality(labels: np.ndarray, people: np.ndarray) -> dict[str, float]:
     }
 
 
+def camera_agreement(labels: np.ndarray, cameras: np.ndarray) -> float:
+    """Say how far pseudo labels, int64 (N,), noise -1 and left out, go with the cameras (N,).
+
+    Adjusted mutual information (Vinh et al. 2010): at most 1, 0 for chance or where there is one camera or no cluster.
+    """
+    kept = labels >= 0
+    if len(np.unique(cameras[kept])) < 2:
+        return 0.0
+    return float(adjusted_mutual_info_score(cameras[kept], labels[kept]))
+
+
 class Judge:
     """Rates by a benchmark's labels; what of its validation people cannot be used is said once and left out.
 
@@ -54,14 +68,18 @@ class Judge:
         benchmark: whose labels they are.
         people: the person of each photo of the store, int64 (N,); None where they are not all known.
         workers: processes that read ahead; 0 reads in this one.
+        cameras: the camera of each photo, (N,); None where they are not all known.
     """
 
-    def __init__(self, benchmark: Benchmark, people: np.ndarray | None, workers: int = 0) -> None:
-        self.benchmark, self.people, self.workers = benchmark, people, workers
+    def __init__(
+        self, benchmark: Benchmark, people: np.ndarray | None, workers: int = 0, cameras: np.ndarray | None = None
+    ) -> None:
+        self.benchmark, self.people, self.workers, self.cameras = benchmark, people, workers, cameras
 
     def clusters(self, labels: np.ndarray) -> dict[str, float]:
-        """Give ARI, NMI and purity of pseudo labels; nothing where people are unknown."""
-        return {} if self.people is None else label_quality(labels, self.people)
+        """Give ARI, NMI and purity of pseudo labels, and their agreement with cameras; of what is known."""
+        quality = {} if self.people is None else label_quality(labels, self.people)
+        return quality if self.cameras is None else quality | {CAMERAS: camera_agreement(labels, self.cameras)}
 
     def validate(self, encoder: Encoder) -> dict[str, float]:
         """Give mAP and R1 in each validation protocol, per cent, and `score`, the mAP of the first PREFERRED setting.

@@ -14,10 +14,13 @@ from data.runtime.logs import get_logger
 from trainer.config import Config
 from trainer.encoder import Encoder
 from trainer.observers.boards import Board
-from trainer.observers.judge import Judge
+from trainer.observers.judge import CAMERAS, Judge
 from trainer.runs import Run, write_lines
 
 _log = get_logger(__name__)
+
+_NOTICED = 0.1
+"""Agreement of clusters with cameras that is said: chance gives 0, and rarely more than a few hundredths."""
 
 
 class RunLog:
@@ -68,6 +71,8 @@ def epoch_line(record: dict[str, float], config: Config) -> str:
     ]
     if "ARI" in record:
         parts.append(f"ARI {record['ARI']:.2f}, NMI {record['NMI']:.2f}, purity {record['purity']:.2f}")
+    if record.get(CAMERAS, 0.0) > _NOTICED:
+        parts.append(f"clusters go with cameras, AMI {record[CAMERAS]:.2f}")
     if "score" in record:
         parts.append(f"validation mAP {record['score']:.1f}")
     data, step = 1000 * record["data_seconds"], 1000 * record["step_seconds"]

@@ -35,6 +35,19 @@ def test_quality_by_hand() -> None:
     assert label_quality(np.full(6, -1), people) == {"ARI": 0, "NMI": 0, "purity": 0}
 
 
+def test_clusters_that_go_with_cameras_are_said(store: SyncStore) -> None:
+    cameras = np.arange(36) % 3
+    judge = Judge(open_benchmark("walkers", store.manifest.root), None, cameras=cameras)
+    assert judge.clusters(cameras) == {"cameras AMI": pytest.approx(1.0)}
+    independent = np.arange(36) // 3 % 4
+    assert judge.clusters(independent)["cameras AMI"] < 0.05
+    assert judge.clusters(np.full(36, -1)) == {"cameras AMI": 0.0}
+    record = {"epoch": 1.0, "loss": 1.0, "L_q": 1.0, "L_s": 0.0, "clusters": 3.0, "outliers": 0.0, "largest": 12.0}
+    record |= {"eps": 0.5, "data_seconds": 0.0, "step_seconds": 0.0, "cluster_seconds": 0.0}
+    assert "clusters go with cameras, AMI 0.40" in epoch_line(record | {"cameras AMI": 0.4}, Config())
+    assert "cameras" not in epoch_line(record | {"cameras AMI": 0.04}, Config())
+
+
 def test_people_are_those_of_the_folders(store: SyncStore, tmp_path: Path) -> None:
     benchmark = open_benchmark("walkers", store.manifest.root)
     people = people_of(benchmark, store)
