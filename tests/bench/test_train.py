@@ -22,6 +22,7 @@ def test_every_part_is_told_beside_what_it_is_compared_with(tmp_path: Path) -> N
         "  ours, reading and augmenting included",
         "  Cluster Contrast's, plain, float32",
         "  ours does ",
+        "  exchanging backgrounds adds",
         "peak memory",
     ):
         assert any(line.startswith(start) for line in lines), start

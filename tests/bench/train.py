@@ -25,7 +25,7 @@ from torchvision.transforms import v2
 
 from data.runtime.allocator import keep_freed_memory
 from data.shards import Groups, Manifest, SyncStore, write_manifest, writing_shard
-from trainer.batches import Input, augment, plan_epoch, read_groups
+from trainer.batches import Input, augment, make_views, plan_epoch, read_groups, read_with_masks
 from trainer.config import Config, make_config
 from trainer.encoder import Encoder, make_encoder
 from trainer.loop import Trainer
@@ -82,6 +82,7 @@ def main(
         labels = np.arange(photos) % CLUSTERS
         _bench_loaders(store, jpegs, config, labels, steps)
         seconds = _bench_steps(store, config, labels, place, steps, workers)
+        _bench_backgrounds(store, config, place, steps, seconds)
     if redrawing:
         _tell_generator(json.loads(redrawing.read_text()), images - images // config.images, seconds)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
@@ -184,6 +185,25 @@ def _bench_steps(
     return ours_s
 
 
+def _bench_backgrounds(store: SyncStore, config: Config, device: torch.device, steps: int, step: float) -> None:
+    """Share of a step of so many seconds that exchanging backgrounds adds, masks read from the shards included."""
+    indices = [np.arange(config.batch_clusters * config.batch_photos) % len(store)]
+    taken = Input((config.height, config.width))
+
+    def seen(backgrounds: float) -> Callable[[], float]:
+        views = make_views(dataclasses.replace(config, backgrounds=backgrounds), store, taken, device)
+
+        def see() -> float:
+            groups = next(iter(read_with_masks(store, indices, config.images, masked=views.masked)))
+            return views.step(groups, 0, 0).sum().item()
+
+        return see
+
+    own, exchanged = _in_turn([seen(0.0), seen(0.8)], 3 * steps)
+    added = exchanged - own
+    click.echo(f"  exchanging backgrounds adds              {added * 1e3:>10,.1f}   {100 * added / step:.1f} %")
+
+
 def _convolution_speed(precision: str, device: torch.device) -> float:
     """FLOP/s of one large convolution, 3x3 from 512 channels to 512: what the device can be brought to."""
     kind = {"device": device, "dtype": getattr(torch, precision)}
@@ -241,7 +261,9 @@ def _make_data(folder: Path, config: Config, photos: int) -> tuple[SyncStore, li
         names = [f"{number}.jpg" for number in range(photos)]
         worn, redrawn = np.zeros((photos, versions), np.int32), np.ones(photos, np.bool_)
         moved = np.zeros((photos, 2), np.float32)
-        writer.add(Groups(np.stack(groups), names, ["0" * 64] * photos, worn, redrawn, moved))
+        masks = np.zeros((photos, 1, *size), np.uint8)
+        masks[..., size[0] // 8 :, size[1] // 4 : 3 * size[1] // 4] = 255
+        writer.add(Groups(np.stack(groups), names, ["0" * 64] * photos, worn, redrawn, moved, masks=masks))
         shards = (writer.status(),)
     write_manifest(folder, Manifest("bench", "bench", "", versions, size, shards, "now", {}))
     return SyncStore(folder), jpegs
