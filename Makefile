@@ -20,6 +20,7 @@ help: ## this list
 #: DATA_ROOT         folder the data set was unpacked in; by default work/datasets/<DATASET>
 #: RUN               name of a training run; by default the last one, or a name made from its settings
 #: PRESET            settings to train with: paper, walkers or people; by default the data set's own, else paper
+#: METHOD            supervised method: lomo-kissme, lomo-xqda, twin, pcb, mgn, rga-sc, sgps, fsam or cal; by default twin
 #: CONFIG            config.json of a run, to train with the same settings again
 #: S                 redrawn versions of each photo; by default 4
 #: TEMPLATES         folder of people in the clothes to redraw in; by default chosen from the photos themselves
@@ -86,6 +87,12 @@ train: setup ## train an encoder on the shards; again, to go on where it stopped
 		$(call option,--dataset,DATASET) $(call option,--run,RUN) $(call option,--preset,PRESET) \
 		$(call option,--config,CONFIG) $(call option,--backbone-weights,BACKBONE_WEIGHTS) $(call option,--versions,S) \
 		$(call option,--device,DEVICE) $(call option,--seed,SEED) $(ARGS)
+
+.PHONY: baseline
+baseline: setup ## train a supervised METHOD on DATASET's own labels: what labels are worth
+	@$(PY) -m trainer baseline $(call option,--method,METHOD) $(call option,--dataset,DATASET) \
+		$(call option,--data-root,DATA_ROOT) $(call option,--run,RUN) $(call option,--preset,PRESET) \
+		$(call option,--backbone-weights,BACKBONE_WEIGHTS) $(call option,--device,DEVICE) $(call option,--seed,SEED) $(ARGS)
 
 .PHONY: eval
 eval: setup ## rank the benchmark's galleries with a run's encoder: CMC, mAP, mINP

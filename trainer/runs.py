@@ -17,11 +17,13 @@ from typing import Any
 
 import torch
 
+from data.benchmark import Benchmark
 from data.runtime.errors import InputError
 from data.runtime.files import SUFFIX, replacing, write_json, writing
 from data.runtime.logs import get_logger
 from data.runtime.places import RUNS
 from data.shards import Manifest, read_manifest
+from trainer.baselines import BaselineConfig, read_baseline
 from trainer.config import RETIRED, Config, make_config
 
 PACKAGES = ("torch", "torchvision", "numpy", "scipy", "h5py", "timm")
@@ -43,7 +45,7 @@ class Run:
         return self.folder.name
 
     @property
-    def config(self) -> Config:
+    def config(self) -> Config | BaselineConfig:
         """Give the settings it was started with; InputError where its config.json is missing or damaged."""
         return read_config(self.folder / "config.json")[0]
 
@@ -126,6 +128,8 @@ class Run:
         """Give the content of the `last` checkpoint that is whole, or of the `best`; InputError if there is none."""
         if which == "best":
             if not self._best.exists():
+                if isinstance(self.config, BaselineConfig):
+                    raise InputError(f"run {self.name} is of a baseline, which keeps no best.pt: take the last encoder")
                 if self.config.validate_every:
                     raise InputError(f"run {self.name} has no best.pt, as nothing was validated: take the last encoder")
                 raise InputError(
@@ -175,13 +179,7 @@ def check(run: Run, config: Config, manifest: Manifest) -> None:
     """
     if not run.begun or not (run.folder / "config.json").exists():
         return
-    theirs = dataclasses.asdict(run.config)
-    for name, value in dataclasses.asdict(config).items():
-        if theirs[name] != value:
-            raise InputError(
-                f"run {run.name} was started with {name} {theirs[name]}, not {value}: give another run name,"
-                " or the same settings to go on"
-            )
+    _check_settings(run, config)
     if run.facts.get("key") != manifest.key:
         raise InputError(f"run {run.name} was started on the shards {run.sync}: give another run name, or those")
 
@@ -193,11 +191,63 @@ def start(folder: Path, config: Config, sync: Path, manifest: Manifest, device: 
     """
     run = Run(folder)
     check(run, config, manifest)
+    return _open(run, config, sync, manifest.dataset, manifest.key, _origin(manifest), device)
+
+
+def check_baseline(run: Run, config: BaselineConfig, benchmark: Benchmark) -> None:
+    """Refuse a run that has learned something by other settings or from another data set; nothing is written.
+
+    Raises InputError, which names what differs.
+    """
+    if not run.begun or not (run.folder / "config.json").exists():
+        return
+    _check_settings(run, config)
+    theirs = run.facts["dataset"]
+    if theirs != benchmark.name:
+        raise InputError(f"run {run.name} was started on {theirs}, not {benchmark.name}: give another run name")
+
+
+def start_baseline(run: Run, config: BaselineConfig, benchmark: Benchmark, device: torch.device) -> None:
+    """Make the folder of a baseline's run, or open the one there, after `check_baseline`."""
+    listed = benchmark.list_file
+    origin = {
+        "root": str(benchmark.root.absolute()),
+        "list": str(listed.absolute()) if listed else None,
+        "list_sha256": benchmark.list_sha256,
+    }
+    _open(run, config, None, benchmark.name, None, origin, device)
+
+
+def _check_settings(run: Run, config: Config | BaselineConfig) -> None:
+    """Refuse a run of other settings."""
+    if type(run.config) is not type(config):
+        other = "make baseline" if isinstance(run.config, BaselineConfig) else "make train"
+        raise InputError(f"run {run.name} is one of `{other}`: give another run name")
+    theirs = dataclasses.asdict(run.config)
+    for name, value in dataclasses.asdict(config).items():
+        if theirs[name] != value:
+            raise InputError(
+                f"run {run.name} was started with {name} {theirs[name]}, not {value}: give another run name,"
+                " or the same settings to go on"
+            )
+
+
+def _open(
+    run: Run,
+    config: Config | BaselineConfig,
+    sync: Path | None,
+    dataset: str,
+    key: str | None,
+    origin: dict[str, str | None],
+    device: torch.device,
+) -> Run:
+    """Make a run's folder, or open the one there after it was checked, and note where its labels are read from."""
+    folder = run.folder
     for part in folder.glob(f".*{SUFFIX}"):
         part.unlink(missing_ok=True)
     if run.begun and (folder / "config.json").exists():
-        if run.facts | _origin(manifest) != run.facts:
-            run.note(**_origin(manifest))
+        if run.facts | origin != run.facts:
+            run.note(**origin)
         return run
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "run.json").unlink(missing_ok=True)
@@ -206,15 +256,16 @@ def start(folder: Path, config: Config, sync: Path, manifest: Manifest, device: 
         command=shlex.join(["python", "-m", "trainer", *sys.argv[1:]]),
         commit=_commit(),
         digest=config.digest,
-        dataset=manifest.dataset,
-        **_origin(manifest),
-        key=manifest.key,
+        dataset=dataset,
+        **origin,
+        key=key,
         device=_device_name(device),
         python=platform.python_version(),
         packages={name: version for name in PACKAGES if (version := _version(name))},
         finished=None,
     )
-    write_json(folder / "config.json", {"sync": str(sync), "settings": dataclasses.asdict(config)})
+    shards = {"sync": str(sync)} if sync else {}
+    write_json(folder / "config.json", {**shards, "settings": dataclasses.asdict(config)})
     return run
 
 
@@ -223,11 +274,13 @@ def finish(run: Run) -> None:
     run.note(finished=_now())
 
 
-def read_config(path: Path) -> tuple[Config, Path]:
-    """Read settings and the folder of shards from a run's config.json; InputError if it is none."""
+def read_config(path: Path) -> tuple[Config | BaselineConfig, Path]:
+    """Read settings and the folder of shards, which a baseline lacks, from a config.json; InputError if it is none."""
     content = _read_json(path)
     if not isinstance(content.get("settings"), dict):
         raise InputError(f"{path}: is no run's config.json (it has no settings)")
+    if "method" in content["settings"]:
+        return read_baseline(content["settings"]), Path()
     settings = {name: value for name, value in content["settings"].items() if name not in RETIRED}
     return make_config("paper", settings), Path(content.get("sync", ""))
 
@@ -252,7 +305,7 @@ def find_run(name: str, folder: Path = RUNS) -> Run:
     return run
 
 
-def find_checkpoint(run_or_path: str | Path, which: str = "last") -> tuple[Config, dict[str, Any]]:
+def find_checkpoint(run_or_path: str | Path, which: str = "last") -> tuple[Config | BaselineConfig, dict[str, Any]]:
     """Give a run's settings and the content of one of its checkpoints.
 
     Args:

@@ -17,6 +17,7 @@ from data.runtime.logs import get_logger, log_to_folder
 from data.runtime.places import RUNS, STORES
 from data.shards import SyncStore, newest_store
 from trainer import distributed, runs
+from trainer.baselines import BaselineConfig
 from trainer.batches import died_line, reader_died
 from trainer.config import Config, make_config
 from trainer.loop import Trainer
@@ -59,15 +60,24 @@ def choose_settings(
     """
     unfinished = runs.Run(RUNS / name) if name else None
     if unfinished and (unfinished.folder / "config.json").exists() and not (preset or file or given):
-        return unfinished.config, sync or (newest_store(STORES, dataset) if dataset else unfinished.sync)
+        return _label_free(unfinished.config, f"run {unfinished.name}"), sync or (
+            newest_store(STORES, dataset) if dataset else unfinished.sync
+        )
     settings: dict[str, Any] = {}
     if file:
         config, folder = runs.read_config(file)
-        settings = dataclasses.asdict(config)
+        settings = dataclasses.asdict(_label_free(config, str(file)))
         sync = sync or (None if dataset else folder)
     sync = sync or newest_store(STORES, dataset)
     named = SyncStore(sync).manifest.dataset
     return make_config(preset or (named if named in PRESETS else "paper"), settings, given), sync
+
+
+def _label_free(config: Config | BaselineConfig, whose: str) -> Config:
+    """Refuse the settings of a training that takes labels."""
+    if isinstance(config, BaselineConfig):
+        raise InputError(f"{whose} is of a baseline that takes labels ({config.method}): use `make baseline` for it")
+    return config
 
 
 def train_run(

@@ -1,6 +1,6 @@
 """Batches: which photos make one, how groups and photo files are read, how pictures become a network's input."""
 
-from trainer.batches.augment import DRAWS, Behind, Input, augment, normalise, soft_masks
+from trainer.batches.augment import DRAWS, Behind, Input, augment, augment_labels, normalise, soft_masks
 from trainer.batches.backgrounds import Backgrounds, find_backgrounds
 from trainer.batches.groups import Groups, died_line, plan_epoch, read_groups, read_with_masks, reader_died
 from trainer.batches.photos import read_photos, read_readable_photos
@@ -14,6 +14,7 @@ __all__ = [
     "Input",
     "Views",
     "augment",
+    "augment_labels",
     "died_line",
     "find_backgrounds",
     "make_views",

@@ -96,15 +96,38 @@ def augment(
 
 
 def _crop_and_flip(pixels: Tensor, draws: Tensor, wanted: Input, crop: float, flip: float) -> Tensor:
-    window = 1 / crop
-    draws = draws.to(pixels)
-    shift = (2 * draws[:, :2] - 1) * (1 - window)
-    mirror = torch.where(draws[:, 2] < flip, -1.0, 1.0).to(pixels)
-    height, width = wanted.size
-    down = window * _centres(height, pixels) + shift[:, :1]
-    across = (window * mirror)[:, None] * _centres(width, pixels) + shift[:, 1:]
-    grid = torch.stack(torch.broadcast_tensors(across[:, None], down[:, :, None]), dim=3)
+    grid = _window(draws.to(pixels), wanted, crop, flip)
     return F.grid_sample(pixels, grid, mode="bilinear", padding_mode="border", align_corners=False)
+
+
+def augment_labels(maps: Tensor, draws: Tensor, wanted: Input, crop: float, flip: float) -> Tensor:
+    """Crop and flip maps of labels as `augment` does their pictures with the same draws; labels are of the nearest.
+
+    Args:
+        maps: uint8 (B, H, W).
+        draws: as for `augment`.
+        wanted: size of the network's input.
+        crop: at least 1; 1 is no crop.
+        flip: probability of a horizontal flip.
+
+    Returns:
+        uint8 (B, *wanted.size).
+    """
+    labels = maps[:, None].float()
+    grid = _window(draws.to(labels), wanted, crop, flip)
+    taken = F.grid_sample(labels, grid, mode="nearest", padding_mode="border", align_corners=False)
+    return taken[:, 0].to(torch.uint8)
+
+
+def _window(draws: Tensor, wanted: Input, crop: float, flip: float) -> Tensor:
+    """Give where each pixel of a cropped and flipped picture is taken from, (B, *wanted.size, 2), across and down."""
+    window = 1 / crop
+    shift = (2 * draws[:, :2] - 1) * (1 - window)
+    mirror = torch.where(draws[:, 2] < flip, -1.0, 1.0).to(draws)
+    height, width = wanted.size
+    down = window * _centres(height, draws) + shift[:, :1]
+    across = (window * mirror)[:, None] * _centres(width, draws) + shift[:, 1:]
+    return torch.stack(torch.broadcast_tensors(across[:, None], down[:, :, None]), dim=3)
 
 
 def _centres(count: int, like: Tensor) -> Tensor:

@@ -1,10 +1,11 @@
 """Commands: what `python -m trainer` offers; each is short, and imports what is heavy when it is called."""
 
+from trainer.commands.baseline import baseline
 from trainer.commands.evaluate import evaluate
 from trainer.commands.studies import clean_runs, list_runs, worth
 from trainer.commands.train import train
 from trainer.commands.use import export, features, search
 
-COMMANDS = (train, evaluate, search, features, export, list_runs, clean_runs, worth)
+COMMANDS = (train, baseline, evaluate, search, features, export, list_runs, clean_runs, worth)
 
 __all__ = ["COMMANDS"]

@@ -44,7 +44,7 @@ def make_backbone(name: str, size: tuple[int, int], last_stride: int, pretrained
     return _resnet(name, last_stride, pretrained), Input(size)
 
 
-class _Block(nn.Module):
+class Block(nn.Module):
     """Two 3x3 convolutions with a shortcut (He et al. 2016, basic block)."""
 
     def __init__(self, inner: int, outer: int, stride: int) -> None:
@@ -58,6 +58,7 @@ class _Block(nn.Module):
             self.shortcut = nn.Sequential(nn.Conv2d(inner, outer, 1, stride, bias=False), nn.BatchNorm2d(outer))
 
     def forward(self, x: Tensor) -> Tensor:
+        """Give (B, outer, H / stride, W / stride) for (B, inner, H, W)."""
         y = self.bn2(self.conv2(F.relu(self.bn1(self.conv1(x)))))
         return F.relu(y + self.shortcut(x))
 
@@ -65,7 +66,7 @@ class _Block(nn.Module):
 def _small(last_stride: int) -> nn.Module:
     """A ResNet for pictures of 64x32: 3x3 stem of stride 2, blocks of width 16, 32, 64, 128."""
     stem = nn.Sequential(nn.Conv2d(3, 16, 3, 2, 1, bias=False), nn.BatchNorm2d(16), nn.ReLU())
-    blocks = [_Block(16, 16, 1), _Block(16, 32, 2), _Block(32, 64, 2), _Block(64, 128, last_stride)]
+    blocks = [Block(16, 16, 1), Block(16, 32, 2), Block(32, 64, 2), Block(64, 128, last_stride)]
     body = nn.Sequential(stem, *blocks, nn.AdaptiveAvgPool2d(1), nn.Flatten())
     for module in body.modules():
         if isinstance(module, nn.Conv2d):

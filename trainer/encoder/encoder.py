@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,9 +14,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from data.runtime.devices import choose_device
+from trainer.baselines import LOMO, BaselineConfig
 from trainer.batches import Input, normalise, read_photos
 from trainer.config import Config
 from trainer.encoder.backbones import make_backbone
+from trainer.encoder.networks import Lomo, has_neck, lomo_input, make_network
 from trainer.encoder.weights import load_weights
 from trainer.runs import find_checkpoint
 
@@ -37,19 +40,27 @@ class Encoder(nn.Module):
         dimensions: length d of a feature.
         input: size of the pictures and what they are normalised by.
         precision: number format in which the body computes, `float32` or `bfloat16`.
+        neck: whether a batch norm stands between the body's vectors and the features.
     """
 
     def __init__(
-        self, body: nn.Module, dimensions: int, input: Input | None = None, precision: str = "float32"
+        self,
+        body: nn.Module,
+        dimensions: int,
+        input: Input | None = None,
+        precision: str = "float32",
+        neck: bool = True,
     ) -> None:
         super().__init__()
         self.body = body
         self.dimensions = dimensions
         self.input = input or Input()
         self.precision = precision
-        # No trained shift, so that features stay centred.
-        self.neck = nn.BatchNorm1d(dimensions)
-        self.neck.bias.requires_grad_(False)
+        self.neck: nn.Module = nn.Identity()
+        if neck:
+            # No trained shift, so that features stay centred.
+            self.neck = norm = nn.BatchNorm1d(dimensions)
+            norm.bias.requires_grad_(False)
 
     @classmethod
     def load(cls, run_or_path: str | Path, which: str = "last", device: str = "") -> Encoder:
@@ -69,7 +80,7 @@ class Encoder(nn.Module):
     @property
     def device(self) -> torch.device:
         """Where its weights are."""
-        return self.neck.weight.device
+        return next(chain(self.parameters(), self.buffers())).device
 
     @property
     def digest(self) -> str:
@@ -86,11 +97,15 @@ class Encoder(nn.Module):
 
     def encoded(self, images: Tensor) -> Encoded:
         """Give features and the length they had; neck and norm are float32 whatever the precision of the body."""
-        with torch.autocast(images.device.type, torch.bfloat16, enabled=self.precision == "bfloat16"):
+        with self.computing():
             vectors = self.body(images)
         with torch.autocast(images.device.type, enabled=False):
             vectors = vectors.float()
             return Encoded(F.normalize(self.neck(vectors)), vectors.detach().norm(dim=1).mean())
+
+    def computing(self) -> torch.autocast:
+        """Give the context in which the body computes, in the number format of `precision`."""
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bfloat16")
 
     def embed(self, paths: Sequence[str | Path], workers: int = 0, flip: bool = False) -> np.ndarray:
         """Give features, float32 (N, d), of photo files, in the order given, each of length 1.
@@ -123,11 +138,13 @@ class Encoder(nn.Module):
         return torch.cat(features)
 
 
-def make_encoder(config: Config, weights: str | None = None, device: str | torch.device = "cpu") -> Encoder:
+def make_encoder(
+    config: Config | BaselineConfig, weights: str | None = None, device: str | torch.device = "cpu"
+) -> Encoder:
     """Make the encoder of these settings on a device.
 
     Args:
-        config: names the backbone, its input, stride, weights and precision.
+        config: names the backbone, its input, stride, weights and precision; of a baseline also the network around it.
         weights: what it starts from in place of the config's: `imagenet`, `none`, or a file.
         device: where it shall be.
 
@@ -139,21 +156,34 @@ def make_encoder(config: Config, weights: str | None = None, device: str | torch
     body, taken = make_backbone(config.backbone, size, config.last_stride, pretrained=weights == "imagenet")
     if weights not in ("imagenet", "none"):
         load_weights(body, Path(weights))
+    neck = True
+    if isinstance(config, BaselineConfig):
+        body, neck = make_network(config, body), has_neck(config.method)
     body.eval()
     with torch.no_grad():
         dimensions = body(torch.zeros(1, 3, *size)).shape[1]
-    encoder = Encoder(body, dimensions, taken, config.precision)
+    encoder = Encoder(body, dimensions, taken, config.precision, neck)
     return encoder.to(device).to(memory_format=torch.channels_last)
 
 
-def restore_encoder(config: Config, content: dict[str, Any], device: str | torch.device = "cpu") -> Encoder:
+def restore_encoder(
+    config: Config | BaselineConfig, content: dict[str, Any], device: str | torch.device = "cpu"
+) -> Encoder:
     """Make the encoder of these settings with the weights of a checkpoint's content."""
-    encoder = make_encoder(config, "none", device)
+    if isinstance(config, BaselineConfig) and config.method in LOMO:
+        encoder = make_lomo(config, 1 + len(content["encoder"]["body.projection"])).to(device)
+    else:
+        encoder = make_encoder(config, "none", device)
     encoder.load_state_dict(content["encoder"])
     return encoder
 
 
-def describe(config: Config, encoder: Encoder) -> str:
+def make_lomo(config: BaselineConfig, dimensions: int) -> Encoder:
+    """Make the encoder of LOMO's features and a linear map that is still to be learnt, to this many dimensions."""
+    return Encoder(Lomo(dimensions), dimensions, lomo_input(config), config.precision, neck=False)
+
+
+def describe(config: Config | BaselineConfig, encoder: Encoder) -> str:
     """Say in one line what an encoder starts from."""
     named = {"imagenet": "weights from ImageNet", "none": "random weights: no pretraining"}
     origin = named.get(config.backbone_weights, f"weights from {config.backbone_weights}")

@@ -74,7 +74,9 @@ def format_entries(shown: Sequence[Entry]) -> str:
             values[entry.dataset, name].add(value)
     rows = []
     for entry in shown:
-        own = [f"{n} {v}" for n, v in entry.settings.items() if n != "epochs" and len(values[entry.dataset, n]) > 1]
+        # Whether a run is of a baseline shows wherever it stands.
+        differing = {name for name in entry.settings if len(values[entry.dataset, name]) > 1} | {"method"}
+        own = [f"{name} {value}" for name, value in entry.settings.items() if name in differing - {"epochs"}]
         rank1 = "" if entry.rank1 is None else f"{entry.rank1:.1f}"
         when = datetime.fromisoformat(entry.started).astimezone().strftime("%Y-%m-%d %H:%M")
         epochs = f"{entry.epochs} of {entry.settings['epochs']}"

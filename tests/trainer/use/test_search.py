@@ -95,7 +95,7 @@ def test_an_index_of_another_encoder_or_a_damaged_one_is_made_anew(
 ) -> None:
     encoder, path = Encoder.load("demo"), index_path(run, "last", gallery)
     update_index(path, encoder, gallery)
-    encoder.neck.weight.data[0] = 2.0
+    encoder.neck.get_parameter("weight").data[0] = 2.0
     update_index(path, encoder, gallery)
     path.write_bytes(path.read_bytes()[:1000])
     update_index(path, encoder, gallery)

@@ -1,0 +1,112 @@
+"""Batches of a supervised training: photos read from their files, with labels, and with parsing where a method asks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from data.annotation import annotation_files, read_annotation
+from data.photo import read_photo
+from data.runtime.errors import InputError
+from trainer.supervised.labels import LabelledPhotos
+
+_AHEAD = 4
+"""Batches that each reading process keeps ready."""
+
+Pixels = tuple[Tensor, Tensor]
+"""Photos, uint8 (n, H, W, 3), and their parsing, uint8 (n, H, W), or (0,) where it was not asked for."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What a method sees of a step.
+
+    Attributes:
+        images: float32 (B, 3, H, W), normalised.
+        people: int64 (B,).
+        clothes: int64 (B,), or (0,) where unknown.
+        parsing: uint8 (B, H, W), regions as in `data.annotation.Region`, or (0,) where the method does not ask.
+        random: numbers for what the method draws itself; the same at the same step of every run.
+        progress: share of the training that is over, from 0 to below 1.
+    """
+
+    images: Tensor
+    people: Tensor
+    clothes: Tensor
+    parsing: Tensor
+    random: np.random.Generator
+    progress: float
+
+
+def read_batches(
+    photos: LabelledPhotos, batches: np.ndarray, size: tuple[int, int], parsing: bool, workers: int, pin: bool
+) -> Iterator[Pixels]:
+    """Yield the photos of each batch of indices, (steps, n), resized to `size`.
+
+    Args:
+        photos: the training photos.
+        batches: indices into them.
+        size: height and width, pixels.
+        parsing: whether to read the photos' parsing too.
+        workers: processes that read ahead; 0 reads in this one.
+        pin: whether the batches lie in memory that a GPU can fetch from while it computes.
+
+    Raises:
+        InputError: a photo or its annotation cannot be read.
+    """
+    loader: DataLoader[Any] = DataLoader(
+        _Photos(photos, batches, size, parsing),
+        batch_size=None,
+        num_workers=workers,
+        pin_memory=pin,
+        prefetch_factor=_AHEAD if workers else None,
+    )
+    for batch in loader:
+        if isinstance(batch, InputError):
+            raise batch
+        yield batch
+
+
+def require_parsing(photos: LabelledPhotos) -> None:
+    """Refuse photos without parsing beside them, before anything is begun.
+
+    Raises:
+        InputError: a photo has none.
+    """
+    missing = [path for path in photos.paths if not annotation_files(photos.root, path)[0].is_file()]
+    if missing:
+        raise InputError(
+            f"{missing[0]}: no parsing beside it ({len(missing):,} of {len(photos):,} photos), which this method needs:"
+            " choose another METHOD, or a data set with annotations"
+        )
+
+
+class _Photos(Dataset[Any]):
+    """One item a batch. A fault is returned, not raised: torch would wrap it in the traceback of its worker."""
+
+    def __init__(self, photos: LabelledPhotos, batches: np.ndarray, size: tuple[int, int], parsing: bool) -> None:
+        self.photos, self.batches, self.size, self.parsing = photos, batches, size, parsing
+
+    def __len__(self) -> int:
+        return len(self.batches)
+
+    def __getitem__(self, index: int) -> Pixels | InputError:
+        if index >= len(self):
+            raise IndexError(index)
+        paths = [self.photos.paths[photo] for photo in self.batches[index]]
+        try:
+            pixels = np.stack([read_photo(path, self.size) for path in paths])
+            maps = self._parsing(paths) if self.parsing else np.empty(0, np.uint8)
+        except InputError as error:
+            return error
+        return torch.from_numpy(pixels), torch.from_numpy(maps)
+
+    def _parsing(self, paths: list[Path]) -> np.ndarray:
+        return np.stack([read_annotation(self.photos.root, path).resize(*self.size).parsing for path in paths])
