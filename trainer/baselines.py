@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from data.runtime.errors import InputError
+from trainer import presets
 from trainer.method import PRECISIONS
 from trainer.settings import check_settings, setting
 
@@ -28,23 +29,6 @@ METHODS: dict[str, dict[str, Any]] = {
     "cal": {"height": 384, "width": 192, "batch_people": 8, "batch_photos": 8, "epochs": 60},
 }
 """What each method's paper or public code sets otherwise than the defaults."""
-
-PRESETS: dict[str, dict[str, Any]] = {
-    "paper": {},
-    # Size, encoder and steps of the label-free preset of this name, so that the two can be compared.
-    "walkers": {
-        "backbone": "small",
-        "backbone_weights": "none",
-        "height": 64,
-        "width": 32,
-        "lr": 1e-3,
-        "warmup": 0,
-        "epochs": 24,
-        "iterations": 50,
-        "precision": "bfloat16",
-    },
-}
-"""Settings by name, in the place of the methods' own."""
 
 _FIXED: dict[str, Any] = {
     "backbone": "lomo",
@@ -102,12 +86,21 @@ class BaselineConfig:
         return hashlib.sha256(json.dumps(dataclasses.asdict(self), sort_keys=True).encode()).hexdigest()[:12]
 
 
+PRESETS: dict[str, dict[str, Any]] = {
+    name: {field.name: preset[field.name] for field in dataclasses.fields(BaselineConfig) if field.name in preset}
+    for name, preset in presets.PRESETS.items()
+}
+"""The label-free presets, as far as they go: the same encoder, size and steps, so that the two can be compared."""
+
+
 def make_baseline(name: str, preset: str = "paper", given: Mapping[str, Any] | None = None) -> BaselineConfig:
     """Make the settings of a method: its own, then the preset's, then those given.
 
     Raises:
-        InputError: there is no such method, or BaselineConfig refuses a value.
+        InputError: there is no such method or preset, or BaselineConfig refuses a value.
     """
+    if preset not in PRESETS:
+        raise InputError(f"preset {preset!r} is not known: choose one of {', '.join(PRESETS)}")
     if name not in METHODS:
         raise InputError(f"method {name!r} is not known: choose one of {', '.join(METHODS)}")
     fixed = _FIXED if name in LOMO else {}
