@@ -49,9 +49,10 @@ def show_templates(settings: SyncSettings) -> None:
 
     plan = make_plan(settings)
     prepare_sync(plan)
-    chosen = palette if (plan.folder / palette.FILE).is_file() else templates
-    click.echo("\n".join(chosen.load(plan.folder).photos))
-    click.echo(f"contact sheet: {plan.folder / chosen.SHEET}")
+    for chosen in (templates, palette):
+        if (plan.folder / chosen.FILE).is_file():
+            click.echo("\n".join(chosen.load(plan.folder).photos))
+            click.echo(f"contact sheet: {plan.folder / chosen.SHEET}")
 
 
 @main.command()

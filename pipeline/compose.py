@@ -21,7 +21,7 @@ from pipeline.annotate.annotator import Annotator
 from pipeline.annotate.choose import choose_annotator
 from pipeline.framing import Canvas
 from pipeline.outfits.choice import TemplateChoice
-from pipeline.paint import IdealPainter, Painter, PisePainter, RecolourPainter
+from pipeline.paint import IdealPainter, MixedPainter, Painter, PisePainter, RecolourPainter
 from pipeline.settings import AnnotationSettings, FitSettings, SyncSettings
 from pipeline.sync import Plan, plan_sync, training_photos
 
@@ -60,7 +60,11 @@ def make_plan(settings: SyncSettings) -> Plan:
 def _painter(settings: SyncSettings, benchmark: Benchmark) -> Painter:
     """Make the painter that was chosen: by default the generator where there are weights for it, else recolouring."""
     device, dataset, root = find_device(settings.device), benchmark.name, benchmark.root
-    choice = TemplateChoice(settings.bank or settings.versions, settings.templates, settings.seed)
+    recoloured = settings.versions // 2 if settings.painter == "mixed" else 0
+    if settings.painter == "mixed" and not recoloured:
+        raise InputError("--painter mixed makes at least two versions: give S=2 or more, or choose one painter")
+    painted = settings.versions - recoloured
+    choice = TemplateChoice(settings.bank or painted, settings.templates, settings.seed)
     photos = [record.path for record in benchmark.train]
     if choice.folder and not (choice.folder / FOLDER).is_dir():
         photos += choice.photos
@@ -81,7 +85,7 @@ def _painter(settings: SyncSettings, benchmark: Benchmark) -> Painter:
         root,
         annotator,
         choice,
-        versions=settings.versions,
+        versions=painted,
         size=size,
         canvas=Canvas(*settings.canvas, settings.padding) if settings.canvas else None,
         regions=regions,
@@ -90,6 +94,8 @@ def _painter(settings: SyncSettings, benchmark: Benchmark) -> Painter:
         device=device,
         cut=settings.cut,
     )
+    if recoloured:
+        return MixedPainter(pise, RecolourPainter(root, annotator, recoloured, size, regions, settings.seed))
     return IdealPainter(pise) if settings.painter == "ideal" else pise
 
 

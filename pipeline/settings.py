@@ -17,7 +17,7 @@ PRECISIONS = ("float32", "bfloat16")
 """What to paint in, as torch calls it."""
 PADDINGS = ("edge", "white")
 """What surrounds a photo on a canvas of another aspect."""
-PAINTERS = ("pise", "recolour", "ideal")
+PAINTERS = ("pise", "recolour", "mixed", "ideal")
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,8 @@ class SyncSettings:
         default=None,
         metadata=option(
             "pise, the generator, by default where there are weights; recolour, else, gives garments the colours of "
-            "other photos' garments; ideal renders walkers anew in the clothes that the generator would paint",
+            "other photos' garments; mixed makes half of the versions by each of them; ideal renders walkers anew in "
+            "the clothes that the generator would paint",
             click.Choice(PAINTERS),
         ),
     )
