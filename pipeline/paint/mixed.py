@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -19,35 +18,21 @@ from pipeline.paint.pise import PisePainter
 from pipeline.paint.recolour import RecolourPainter
 
 
-@dataclass(frozen=True)
 class MixedPainter:
     """Redraws the first versions of each photo by a generator and recolours the photo for the others; a `Painter`.
 
     Both go by one annotator. In `Redrawn.templates` the photos that give colours are numbered on from the generator's
     templates.
 
-    Attributes:
+    Args:
         generator: makes the first versions.
         recolour: makes the rest, in the same size.
     """
 
-    generator: PisePainter
-    recolour: RecolourPainter
-
-    @property
-    def versions(self) -> int:
-        """Both painters' versions."""
-        return self.generator.versions + self.recolour.versions
-
-    @property
-    def size(self) -> tuple[int, int]:
-        """(height, width) of the store."""
-        return self.generator.size
-
-    @property
-    def device(self) -> str:
-        """Where the generator runs."""
-        return self.generator.device
+    def __init__(self, generator: PisePainter, recolour: RecolourPainter) -> None:
+        self.generator, self.recolour = generator, recolour
+        self.versions = generator.versions + recolour.versions
+        self.size, self.device = generator.size, generator.device
 
     @cached_property
     def recipe(self) -> Mapping[str, Any]:

@@ -37,7 +37,8 @@ def photos(root: Path) -> list[Photo]:
 def test_each_painter_makes_its_versions_as_it_would_alone(mixed: MixedPainter, rendered: Path) -> None:
     batch = photos(rendered)
     redrawn = mixed.paint(mixed.sketch(batch))
-    painted, recoloured = (painter.paint(painter.sketch(batch)) for painter in (mixed.generator, mixed.recolour))
+    painted = mixed.generator.paint(mixed.generator.sketch(batch))
+    recoloured = mixed.recolour.paint(mixed.recolour.sketch(batch))
     assert redrawn.images.shape == (5, mixed.versions, *SIZE, 3) == (5, 3, 64, 32, 3)
     np.testing.assert_array_equal(redrawn.images[:, :2], painted.images)
     np.testing.assert_array_equal(redrawn.images[:, 2:], recoloured.images)
