@@ -9,6 +9,8 @@ PY     := $(VENV)/bin/python
 
 # A variable that is set becomes an option: $(call option,--seed,SEED)
 option = $(if $($(2)),$(1) "$($(2))")
+# One that only says yes: $(call flag,--deep,DEEP)
+flag = $(if $(filter-out 0,$($(2))),$(1))
 
 .PHONY: help
 help: ## this list
@@ -34,6 +36,8 @@ help: ## this list
 #: GPUS              processes of one training, one for each GPU (or on a CPU, for a trial)
 #: JOBS              processes that redraw or render; by default as many as fit the machine
 #: CLUSTER           address of a Dask scheduler whose workers redraw, as in tcp://host:8786
+#: DEEP              1: make sync reads photos and shards that are there anew, even if nothing wrote to them
+#: RETRY_FAILED      1: make sync makes the shards again that lack photos or annotations
 #: SEED              seed of everything that is drawn at random; by default 0
 #: ARGS              any other options of the command behind a target; ARGS=--help lists them
 #: PYTHON            interpreter that .venv is made with; by default python3
@@ -71,7 +75,7 @@ sync: setup ## redraw every training photo in S other outfits, once, into shards
 	@$(PY) -m pipeline sync $(call option,--dataset,DATASET) $(call option,--data-root,DATA_ROOT) \
 		$(call option,--versions,S) $(call option,--templates,TEMPLATES) $(call option,--weights,WEIGHTS) \
 		$(call option,--device,DEVICE) $(call option,--jobs,JOBS) $(call option,--cluster,CLUSTER) \
-		$(call option,--seed,SEED) $(ARGS)
+		$(call option,--seed,SEED) $(call flag,--deep,DEEP) $(call flag,--retry-failed,RETRY_FAILED) $(ARGS)
 
 .PHONY: preview
 preview: setup ## contact sheets and statistics of the shards, as pictures and one page

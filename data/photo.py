@@ -90,10 +90,14 @@ def photos_digest(root: Path, names: Iterable[str]) -> str | None:
     None where a photo is gone, so that nothing is known of it.
     """
     try:
-        listed = sorted((name, (root / name).stat().st_size) for name in set(names))
+        return sizes_digest([(name, (root / name).stat().st_size) for name in set(names)])
     except OSError:
         return None
-    return hashlib.sha256(repr(listed).encode("utf-8", "surrogateescape")).hexdigest()[:12]
+
+
+def sizes_digest(photos: Iterable[tuple[str, int]]) -> str:
+    """Return the twelve digits of `photos_digest` for photos of these names and sizes in bytes."""
+    return hashlib.sha256(repr(sorted(photos)).encode("utf-8", "surrogateescape")).hexdigest()[:12]
 
 
 def read_photo(path: str | Path, size: tuple[int, int] | None = None) -> np.ndarray:

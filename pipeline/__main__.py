@@ -27,15 +27,19 @@ def main() -> None:
 @settings_option(SyncSettings, "settings")
 @click.option("--jobs", type=click.IntRange(1), help="processes; by default one a core, or a single one on a GPU")
 @click.option("--cluster", help="address of a Dask scheduler, as in tcp://host:8786, whose workers shall do it")
-def sync(settings: SyncSettings, jobs: int | None, cluster: str | None) -> None:
+@click.option("--deep", is_flag=True, help="read photos and shards that are there anew, even if nothing wrote to them")
+@click.option(
+    "--retry-failed", is_flag=True, help="make shards again that lack photos, or have some without an annotation"
+)
+def sync(settings: SyncSettings, jobs: int | None, cluster: str | None, deep: bool, retry_failed: bool) -> None:
     """Redraw the training photos of a data set; the same command again goes on where it was interrupted."""
     from pipeline.compose import make_plan
     from pipeline.sync import run_sync
 
-    plan = make_plan(settings)
+    plan = make_plan(settings, deep)
     if jobs is None:
         jobs = (os.cpu_count() or 1) if plan.painter.device == "cpu" else 1
-    run_sync(plan, jobs, cluster)
+    run_sync(plan, jobs, cluster, deep, retry_failed)
 
 
 @main.command("templates")

@@ -40,8 +40,12 @@ _GENERATORS = ("weights", "templates", "bank", "cut", "keep_person", "canvas", "
 _log = get_logger(__name__)
 
 
-def make_plan(settings: SyncSettings) -> Plan:
+def make_plan(settings: SyncSettings, deep: bool = False) -> Plan:
     """Put a sync together; nothing is written.
+
+    Args:
+        settings: what is to be redrawn, and how.
+        deep: read all photos, even those that look as they did at the last sync.
 
     Raises:
         InputError: something chosen is not there, cannot be used, or does not go with the rest.
@@ -54,7 +58,7 @@ def make_plan(settings: SyncSettings) -> Plan:
     _ = training_photos(benchmark)
     painter = _painter(settings, benchmark)
     _ = painter.recipe
-    return plan_sync(benchmark, painter, STORES)
+    return plan_sync(benchmark, painter, STORES, deep)
 
 
 def _painter(settings: SyncSettings, benchmark: Benchmark) -> Painter:

@@ -11,11 +11,11 @@ import torch
 
 from data import open_benchmark
 from data.benchmark import Benchmark
-from data.photo import photos_digest
+from data.photo import photos_digest, sizes_digest
 from data.runtime.errors import InputError, RunError
 from data.runtime.logs import get_logger, log_to_folder
 from data.runtime.places import RUNS, STORES
-from data.shards import SyncStore, newest_store
+from data.shards import SyncStore, compare_photos, newest_store, read_photos
 from trainer import distributed, runs
 from trainer.baselines import BaselineConfig
 from trainer.batches import died_line, reader_died
@@ -33,6 +33,9 @@ from trainer.observers import (
     validation_problems,
 )
 from trainer.presets import PRESETS
+
+_OTHERS = 0.5
+"""Share of the photos from which on the folder is taken for another data set's; any change at all is said."""
 
 _log = get_logger(__name__)
 
@@ -111,8 +114,9 @@ def train_run(
                 runs.start(run.folder, config, folder.absolute(), manifest, device)
                 _log.info(f"run {run.name} is finished ({run.folder}): evaluate it, or give another run name or seed")
             return
-        # Nothing is written before the trainer has found settings, weights and processes good.
+        # Nothing is written before photos, settings, weights and processes were found good.
         benchmark = _benchmark(store)
+        changes = _say_changes(store, benchmark) if benchmark and first else None
         cameras = cameras_of(benchmark, store) if benchmark else None
         trainer = Trainer(config, store, run, device, Silence(), workers, cameras)
         if not first:
@@ -126,6 +130,8 @@ def train_run(
             _log.info(f"run {run.name}: {len(store)} photos of {manifest.dataset}, settings {config.digest}, {device}")
             if run.facts.get("training_photos") is None:
                 run.note(training_photos=_photos_digest(store))
+            if changes:
+                _log.warning(changes)
             judge = _judge(benchmark, store, workers, cameras)
             for line in validation_problems(judge) if config.validate_every else ():
                 _log.warning(line)
@@ -149,8 +155,34 @@ def _train(trainer: Trainer) -> None:
         raise
 
 
+def _say_changes(store: SyncStore, benchmark: Benchmark) -> str | None:
+    """Say which photos are no longer those that were redrawn; None if all still are, or nothing is known of them.
+
+    Raises:
+        InputError: so many are others that labels read there would be another data set's.
+    """
+    record = read_photos(store.path)
+    if not record:
+        return None
+    found = compare_photos(record, [photo.path for photo in benchmark.train], benchmark.root)
+    others = (*found.changed, *found.gone)
+    if len(others) >= _OTHERS * len(record):
+        raise InputError(
+            f"{benchmark.root}: {len(others):,} of {len(record):,} photos are not those that were redrawn "
+            f"({others[0]}): bring them back, repeat `make sync`, or take the folder away, since shards alone will do"
+        )
+    counted = (("changed", found.changed), ("gone", found.gone), ("new", found.came))
+    said = ", ".join(f"{len(names):,} {which} ({names[0]})" for which, names in counted if names)
+    return (
+        f"{benchmark.root}: photos since the sync: {said}; training takes them as they were redrawn" if said else None
+    )
+
+
 def _photos_digest(store: SyncStore) -> str | None:
-    """Say which photos are trained on, those that could not be read among them; None where they are gone."""
+    """Say which photos are trained on, those that could not be read among them; None where that cannot be known."""
+    record = read_photos(store.path)
+    if record:
+        return sizes_digest(record.sizes())
     names = [store.source(photo) for photo in range(len(store))]
     unread = [name for name, _ in store.manifest.failures]
     return photos_digest(Path(store.manifest.root), [*names, *unread])

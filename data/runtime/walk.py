@@ -8,6 +8,8 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
+_PIECE = 1 << 20
+
 
 @dataclass(frozen=True)
 class Walk:
@@ -60,9 +62,18 @@ def walk(folder: Path, hidden: bool = False) -> Walk:
 def digest_file(path: Path) -> str:
     """SHA-256 of a file in hexadecimal, "" if it cannot be read."""
     try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()
+        return digest_readable(path)
     except OSError:
         return ""
+
+
+def digest_readable(path: Path) -> str:
+    """SHA-256 of a file in hexadecimal, read piece by piece; OSError if it cannot be read."""
+    digest = hashlib.sha256()
+    with path.open("rb", buffering=0) as file:
+        while piece := file.read(_PIECE):
+            digest.update(piece)
+    return digest.hexdigest()
 
 
 def digest_files(folder: Path, suffixes: Collection[str]) -> str:

@@ -72,4 +72,4 @@ def copy_shard(source: Path, target: Path, key: str, made_by: Mapping[str, Any])
                         masks=masks,
                     )
                 )
-        return writer.status()
+    return writer.status().sealed(target)

@@ -26,7 +26,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,7 @@ import numpy.typing as npt
 
 from data.runtime.errors import InputError
 from data.runtime.files import write_json
+from data.shards.seal import Seal
 
 FORMAT = 2
 """Version of the format; part of every key."""
@@ -54,6 +55,7 @@ class ShardStatus:
         unannotated: (name, reason) of each photo whose annotation is missing or cannot be used.
         agreement: mean agreement of pose and parsing, 0 to 1, None if nothing is known of it.
         measured: in how many photos it was measured.
+        seal: of its file, None of a shard that is being written, and in older manifests.
     """
 
     name: str
@@ -63,11 +65,21 @@ class ShardStatus:
     unannotated: tuple[tuple[str, str], ...] = ()
     agreement: float | None = None
     measured: int = 0
+    seal: Seal | None = None
 
     @property
     def redrawn(self) -> int:
         """Groups that were redrawn."""
         return self.photos - len(self.without_person) - len(self.unannotated)
+
+    @property
+    def with_failures(self) -> bool:
+        """Whether some photo could not be read, or has no annotation that can be used."""
+        return bool(self.failures or self.unannotated)
+
+    def sealed(self, path: Path) -> ShardStatus:
+        """Give it with the seal of the shard's file, which is whole and at `path`."""
+        return replace(self, seal=Seal.of(path))
 
 
 def shard_status(
@@ -87,6 +99,14 @@ def shard_status(
 
 
 @dataclass(frozen=True)
+class ShardFault:
+    """Name of a shard that could not be made, and why."""
+
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True)
 class Manifest:
     """What a store holds.
 
@@ -102,6 +122,8 @@ class Manifest:
         list_file: the data set's list, where one was chosen, as the sync asked for last had it.
         list_sha256: SHA-256 of its content then.
         annotation: where annotation files are, as the sync asked for last had them; empty where models did it all.
+        faults: the shards that could not be made when that was tried last; none in a finished store.
+        photos_per_second: how fast the sync was that made shards last; None where that is not known.
     """
 
     key: str
@@ -115,6 +137,8 @@ class Manifest:
     list_file: str | None = None
     list_sha256: str | None = None
     annotation: Mapping[str, str] = field(default_factory=dict)
+    faults: tuple[ShardFault, ...] = ()
+    photos_per_second: float | None = None
 
     @property
     def place(self) -> Path:
@@ -175,6 +199,8 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
         "failures": [{"path": name, "reason": reason} for name, reason in manifest.failures],
         "unannotated": [{"path": name, "reason": reason} for name, reason in manifest.unannotated],
         "agreement": manifest.agreement,
+        "faults": [asdict(fault) for fault in manifest.faults],
+        "photos_per_second": manifest.photos_per_second,
         "shards": [asdict(shard) for shard in manifest.shards],
     }
     write_json(folder / MANIFEST, content)
@@ -207,6 +233,8 @@ def read_manifest(folder: Path) -> Manifest:
             list_file=content.get("list"),
             list_sha256=content.get("list_sha256"),
             annotation=dict(content.get("annotation", {})),
+            faults=tuple(ShardFault(**fault) for fault in content.get("faults", ())),
+            photos_per_second=content.get("photos_per_second"),
         )
     except FileNotFoundError:
         raise InputError(f"{folder}: no {MANIFEST}, so this is no sync folder: make one with `make sync`") from None
@@ -216,6 +244,7 @@ def read_manifest(folder: Path) -> Manifest:
 
 def _shard(entry: Mapping[str, Any]) -> ShardStatus:
     """A shard's entry; older manifests did not say as much of each."""
+    seal = entry.get("seal")
     return ShardStatus(
         entry["name"],
         int(entry["photos"]),
@@ -224,4 +253,5 @@ def _shard(entry: Mapping[str, Any]) -> ShardStatus:
         tuple((name, reason) for name, reason in entry.get("unannotated", ())),
         entry.get("agreement"),
         int(entry.get("measured", 0)),
+        Seal(**seal) if seal else None,
     )

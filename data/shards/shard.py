@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from data.runtime.errors import InputError
-from data.shards.format import ShardStatus, shard_status
+from data.shards.format import FORMAT, ShardStatus, shard_status
 
 
 @dataclass(frozen=True)
@@ -46,6 +46,10 @@ class Shard:
         except OSError as error:
             raise damaged(self.path, f"masks of group {row}: {error}") from error
 
+    def status(self) -> ShardStatus:
+        """Say what is in it; no picture is read."""
+        return shard_status(self.path.name, self.sources, self.redrawn, self.failures, self.unannotated, self.agreement)
+
     def check_shape(self, photos: int, versions: int, size: tuple[int, int]) -> None:
         """Raise InputError unless the images are as many and as large as the manifest says."""
         expected = (photos, 1 + versions, *size, 3)
@@ -63,6 +67,11 @@ def open_shard(path: Path, key: str) -> Shard:
         # Finished shards never change, so no lock is needed (network disks often have none); groups are read in random
         # order, so HDF5's cache of chunks would only copy them once more.
         file = h5py.File(path, "r", locking=False, rdcc_nbytes=0)
+        if file.attrs["format"] != FORMAT:
+            raise InputError(
+                f"{path}: a shard of format {file.attrs['format']}, but this program reads {FORMAT}: remove the file "
+                "and repeat `make sync`"
+            )
         if file.attrs["key"] != key:
             raise InputError(f"{path}: made by another sync (key {file.attrs['key']}, not {key}): remove the file")
         sources = _texts(file["source/path"])
@@ -92,7 +101,7 @@ def read_status(path: Path, key: str) -> ShardStatus:
     """Say what is in a shard; no picture is read. InputError as for `open_shard`."""
     shard = open_shard(path, key)
     with shard.file:
-        return shard_status(path.name, shard.sources, shard.redrawn, shard.failures, shard.unannotated, shard.agreement)
+        return shard.status()
 
 
 def damaged(path: Path, reason: str) -> InputError:

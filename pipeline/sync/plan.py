@@ -4,24 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import json
-from concurrent.futures import ThreadPoolExecutor
+import os
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 from data.benchmark import Benchmark
-from data.photo import name_below
 from data.runtime.errors import InputError
-from data.runtime.progress import progress
-from data.runtime.walk import digest_file
-from data.shards import FORMAT
+from data.shards import FORMAT, PhotoRecord, known_photos, record_photos
 from pipeline.paint.painter import Painter
 from pipeline.sync.worker import Task
 
 SHARD = 256
 """Photos in a shard."""
-
-_DELAY = 2.0
 
 
 @dataclass(frozen=True)
@@ -30,17 +25,25 @@ class Plan:
 
     Attributes:
         benchmark: the data set.
-        sources: name of each of its training photos, the path below its root.
-        digests: SHA-256 of each photo's file.
+        photos: its training photos and their files.
         painter: redraws them.
         stores: folder that the store's own lies in.
     """
 
     benchmark: Benchmark
-    sources: tuple[str, ...]
-    digests: tuple[str, ...]
+    photos: PhotoRecord
     painter: Painter
     stores: Path
+
+    @cached_property
+    def sources(self) -> tuple[str, ...]:
+        """Name of each photo, its path below the data set's root."""
+        return tuple(map(os.fsdecode, self.photos.names.tolist()))
+
+    @cached_property
+    def digests(self) -> tuple[str, ...]:
+        """SHA-256 of each photo's file, "" if it cannot be read."""
+        return tuple(digest.decode() for digest in self.photos.digests.tolist())
 
     @cached_property
     def key(self) -> str:
@@ -76,25 +79,22 @@ class Plan:
         ]
 
 
-def plan_sync(benchmark: Benchmark, painter: Painter, stores: Path) -> Plan:
-    """Read the bytes of all training photos and say what is to be made of them; nothing is written.
+def plan_sync(benchmark: Benchmark, painter: Painter, stores: Path, deep: bool = False) -> Plan:
+    """Digest all training photos and say what is to be made of them; nothing is written.
+
+    Photos that look as they did at the last sync of the data set are not read again.
 
     Args:
         benchmark: the data set.
         painter: redraws its training photos.
         stores: folder that the store's own will lie in.
+        deep: read all photos in any case.
 
     Raises:
         InputError: there is no training photo.
     """
-    photos = training_photos(benchmark)
-    digests = []
-    with ThreadPoolExecutor() as pool, progress("checking photos", len(photos), delay=_DELAY) as checked:
-        for digest in pool.map(digest_file, photos):
-            digests.append(digest)
-            checked.advance()
-    sources = tuple(name_below(photo, benchmark.root) for photo in photos)
-    return Plan(benchmark, sources, tuple(digests), painter, stores)
+    known = None if deep else known_photos(stores, benchmark.name, benchmark.root)
+    return Plan(benchmark, record_photos(training_photos(benchmark), benchmark.root, known), painter, stores)
 
 
 def training_photos(benchmark: Benchmark) -> list[Path]:

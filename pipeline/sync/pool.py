@@ -8,7 +8,6 @@ import os
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from functools import cache
 
 import joblib
@@ -20,7 +19,8 @@ from data.runtime.errors import InputError, RunError
 from data.runtime.logs import get_logger
 from data.runtime.processes import usable_jobs
 from data.runtime.progress import progress
-from data.shards import ShardStatus
+from data.shards import ShardFault
+from pipeline.sync.notes import Notes
 from pipeline.sync.worker import Made, Task, make_shard
 
 _log = get_logger(__name__)
@@ -29,20 +29,12 @@ _log = get_logger(__name__)
 _LASTING = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS)
 
 
-@dataclass(frozen=True)
-class Fault:
-    """Name of a shard that could not be made, and why."""
-
-    name: str
-    reason: str
-
-
-def make_shards(tasks: Sequence[Task], statuses: dict[str, ShardStatus], jobs: int, cluster: str | None) -> list[Fault]:
+def make_shards(tasks: Sequence[Task], notes: Notes, jobs: int, cluster: str | None) -> list[ShardFault]:
     """Make shards, and show how far the work is.
 
     Args:
         tasks: the shards to be made.
-        statuses: here each shard is noted as soon as it is whole, so that an interrupt does not lose the count.
+        notes: here each shard is noted as soon as it is whole, so that an interrupt does not lose the count.
         jobs: processes on this machine.
         cluster: address of a Dask scheduler whose workers make them instead.
 
@@ -62,16 +54,16 @@ def make_shards(tasks: Sequence[Task], statuses: dict[str, ShardStatus], jobs: i
     with _workers(min(jobs, len(tasks)), cluster) as pool, progress("redrawing", total) as redrawing:
         try:
             for outcome in pool(joblib.delayed(_attempt)(task, parent) for task in tasks):
-                if isinstance(outcome, Fault):
+                if isinstance(outcome, ShardFault):
                     faults.append(outcome)
                     continue
-                statuses[outcome.status.name] = outcome.status
+                notes.made(outcome.status)
                 photos = outcome.status.photos + len(outcome.status.failures)
                 redrawing.advance(photos)
                 done, busy, painting = done + photos, busy + outcome.seconds, painting + outcome.painting
         except BrokenProcessPool as error:
             raise RunError(
-                f"a worker process died, perhaps for want of memory ({len(statuses)} shards are whole): "
+                f"a worker process died, perhaps for want of memory ({len(notes)} shards are whole): "
                 "repeat the same command with fewer JOBS"
             ) from error
     if done:
@@ -80,7 +72,7 @@ def make_shards(tasks: Sequence[Task], statuses: dict[str, ShardStatus], jobs: i
     return faults
 
 
-def _attempt(task: Task, parent: int | None) -> Made | Fault:
+def _attempt(task: Task, parent: int | None) -> Made | ShardFault:
     """Make a shard; what the user must see to is raised, any other error becomes a fault.
 
     `parent` is the process of this machine that leads the sync, None for a cluster's.
@@ -95,7 +87,7 @@ def _attempt(task: Task, parent: int | None) -> Made | Fault:
     except Exception as error:
         if isinstance(error, OSError) and error.errno in _LASTING:
             raise
-        return Fault(task.path.name, f"{type(error).__name__}: {error}")
+        return ShardFault(task.path.name, f"{type(error).__name__}: {error}")
 
 
 @cache

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -20,26 +20,31 @@ from data.shards import (
     newest_store,
     read_manifest,
     read_origin,
-    read_status,
+    read_photos,
     shard_bytes,
     write_manifest,
+    write_photos,
 )
 from pipeline.annotate.agreement import DOUBTFUL, REFUSED, disagreement
-from pipeline.annotate.on_disk import places_of
-from pipeline.paint.painter import Annotated
 from pipeline.sync.lock import only_sync
+from pipeline.sync.notes import Notes
 from pipeline.sync.plan import Plan
 from pipeline.sync.pool import make_shards
+from pipeline.sync.resume import recorded_shards, whole_shards
 from pipeline.sync.worker import Task, describe
 
 _SHOWN = 5
 _BESIDE_SHARDS = 1 << 16
 """Bytes of the manifest and the log of a small store."""
+_BESIDE_A_SHARD = 1 << 11
+"""Bytes that the manifest says of a shard, twice while it is written anew."""
 
 _log = get_logger(__name__)
 
 
-def run_sync(plan: Plan, jobs: int = 1, cluster: str | None = None) -> tuple[Manifest, int]:
+def run_sync(
+    plan: Plan, jobs: int = 1, cluster: str | None = None, deep: bool = False, retry_failed: bool = False
+) -> tuple[Manifest, int]:
     """Make what is missing of a store.
 
     Whole shards of an earlier sync stay. A photo that cannot be read is left out of the store and listed in the
@@ -50,6 +55,9 @@ def run_sync(plan: Plan, jobs: int = 1, cluster: str | None = None) -> tuple[Man
         jobs: processes on this machine.
         cluster: address of a Dask scheduler whose workers do it instead; they must see the same folders under the same
             names.
+        deep: compare all bytes of the shards that are there with their digests, even where nothing has written to them.
+        retry_failed: make the shards again that have photos which could not be read or whose annotation could not be
+            used; until the new one is whole, the old one stays.
 
     Returns:
         The manifest, and how many shards were made just now.
@@ -61,13 +69,15 @@ def run_sync(plan: Plan, jobs: int = 1, cluster: str | None = None) -> tuple[Man
     folder, total = plan.folder, len(plan.tasks)
     folder.mkdir(parents=True, exist_ok=True)
     with log_to_folder(folder):
-        _log.info(f"{len(plan.sources):,} photos in {plan.painter.versions} versions, {total} shards: {folder}")
-        if _is_complete(plan):
+        _log.info(f"{len(plan.photos):,} photos in {plan.painter.versions} versions, {total} shards: {folder}")
+        recorded = recorded_shards(folder, plan.key)
+        whole, _ = whole_shards(plan.tasks, recorded, {} if deep else recorded)
+        if _is_complete(plan, whole) and not (retry_failed and any(shard.with_failures for shard in whole.values())):
             # Nothing is made, so no lock is needed, and the disk need not be writable.
-            manifest, made, done = _ask_for(plan), 0, "complete already, nothing to do"
+            manifest, made, done = _ask_for(plan, whole), 0, "complete already, nothing to do"
         else:
             with only_sync(folder):
-                manifest, made = _complete(plan, jobs, cluster)
+                manifest, made = _complete(plan, _left_whole(plan, whole, retry_failed), jobs, cluster)
             done = f"{made} of {total} shards made now"
         _warn(manifest, plan.painter.origin)
         _log.info(f"{manifest.redrawn:,} photos redrawn ({done})")
@@ -85,71 +95,85 @@ def _prepare(plan: Plan) -> None:
     plan.painter.prepare(plan.folder.absolute(), [plan.benchmark.root.absolute() / source for source in plan.sources])
 
 
-def _is_complete(plan: Plan) -> bool:
+def _is_complete(plan: Plan, whole: Mapping[str, ShardStatus]) -> bool:
     """Whether the store says that it is finished, and all of its shards are whole."""
     try:
-        if not read_manifest(plan.folder).finished:
-            return False
-        for task in plan.tasks:
-            read_status(task.path, task.key)
+        return bool(read_manifest(plan.folder).finished) and len(whole) == len(plan.tasks)
     except InputError:
         return False
-    return True
 
 
-def _complete(plan: Plan, jobs: int, cluster: str | None) -> tuple[Manifest, int]:
-    """Make the missing shards and write the manifest of the whole store; give it, and how many were made."""
-    folder, tasks = plan.folder, plan.tasks
-    statuses = _whole(tasks)
-    missing = [task for task in tasks if task.path.name not in statuses]
-    total = len(tasks)
-    _check_space(missing)
-    write_manifest(folder, _manifest(plan, statuses, None))
+def _left_whole(plan: Plan, seen: dict[str, ShardStatus], retry_failed: bool) -> dict[str, ShardStatus]:
+    """Under the lock, give the shards that need not be made: another sync may have been at work since they were `seen`.
+
+    The others that are there are named.
+    """
+    whole, faults = whole_shards(plan.tasks, recorded_shards(plan.folder, plan.key), seen)
+    for fault in faults:
+        _log.warning("%s (it is made again)", fault)
+    return {name: status for name, status in whole.items() if not (retry_failed and status.with_failures)}
+
+
+def _complete(plan: Plan, whole: dict[str, ShardStatus], jobs: int, cluster: str | None) -> tuple[Manifest, int]:
+    """Make all shards that are not whole, and write the manifest; give it, and how many were made."""
+    tasks, notes = plan.tasks, Notes(plan, whole)
+    missing = [task for task in tasks if task.path.name not in whole]
+    _check_space(plan, missing)
+    write_photos(plan.folder, plan.photos)
+    notes.write()
     try:
         _prepare(plan)
-        missing = _take_over(plan, missing, statuses)
+        missing = _take_over(plan, missing, notes)
         # Once more, since what the painter keeps of all photos is on the disk now.
-        _check_space(missing)
-        faults = make_shards(missing, statuses, jobs, cluster)
+        _check_space(plan, missing)
+        notes.begin()
+        faults = make_shards(missing, notes, jobs, cluster)
         # What failed may have met a passing trouble (a network disk, a worker that died): it gets a second chance.
         failed = {fault.name for fault in faults}
-        faults = make_shards([task for task in missing if task.path.name in failed], statuses, jobs, cluster)
+        faults = make_shards([task for task in missing if task.path.name in failed], notes, jobs, cluster)
     except KeyboardInterrupt:
+        notes.write()
         raise Interrupted(
-            f"interrupted: {len(statuses)} of {total} shards are whole; repeat the same command to go on"
+            f"interrupted: {len(notes)} of {len(tasks)} shards are whole; repeat the same command to go on"
         ) from None
     if faults:
+        notes.write(tuple(faults))
         raise RunError(
-            f"{len(faults)} of {total} shards failed, {faults[0].name} with: {faults[0].reason}; "
+            f"{len(faults)} of {len(tasks)} shards failed, {faults[0].name} with: {faults[0].reason}; "
             "the others are whole, repeat the same command to go on"
         )
-    manifest = _manifest(plan, statuses, datetime.now(timezone.utc).isoformat(timespec="seconds"))
+    manifest = notes.manifest(datetime.now(timezone.utc).isoformat(timespec="seconds"))
     _check_worth(manifest, plan.painter.origin)
-    write_manifest(folder, manifest)
+    write_manifest(plan.folder, manifest)
     return manifest, len(missing)
 
 
-def _ask_for(plan: Plan) -> Manifest:
+def _ask_for(plan: Plan, whole: Mapping[str, ShardStatus]) -> Manifest:
     """Note in a complete store that it was asked for, and where: training takes the last one and its labels.
+
+    The seals that its shards have now, and what the file system says of the photos now, are noted as well.
 
     Raises:
         InputError: the store cannot be written, and it names another place than the one asked for.
     """
-    complete, asked = read_manifest(plan.folder), _manifest(plan, {}, None)
-    manifest = dataclasses.replace(
+    complete, asked = read_manifest(plan.folder), Notes(plan, dict(whole)).manifest()
+    moved = dataclasses.replace(
         complete,
         root=asked.root,
         list_file=asked.list_file,
         list_sha256=asked.list_sha256,
         annotation=asked.annotation,
     )
+    manifest = dataclasses.replace(moved, shards=asked.shards)
     try:
+        if not plan.photos.known_by(read_photos(plan.folder)):
+            write_photos(plan.folder, plan.photos)
         if manifest == complete:
             os.utime(plan.folder / MANIFEST)
         else:
             write_manifest(plan.folder, manifest)
     except OSError as error:
-        if manifest != complete:
+        if moved != complete:
             raise InputError(
                 f"{plan.folder}: cannot be written ({error.strerror}), so it goes on naming {complete.place} as its "
                 "data set's place: make it writable, or give that place as DATA_ROOT"
@@ -162,7 +186,7 @@ def _ask_for(plan: Plan) -> Manifest:
     return manifest
 
 
-def _take_over(plan: Plan, missing: Sequence[Task], statuses: dict[str, ShardStatus]) -> list[Task]:
+def _take_over(plan: Plan, missing: Sequence[Task], notes: Notes) -> list[Task]:
     """Copy shards whose inputs are the same from other stores of the data set, note them, and give the other tasks.
 
     So a change to one photo's annotation, which changes the key, leaves the work on the others.
@@ -173,7 +197,7 @@ def _take_over(plan: Plan, missing: Sequence[Task], statuses: dict[str, ShardSta
         made_by = describe(task) if any((other / task.path.name).is_file() for other in others) else {}
         same = (other / task.path.name for other in others if _made_of(other / task.path.name, made_by.get(INPUTS)))
         try:
-            statuses[task.path.name] = copy_shard(next(same), task.path, task.key, made_by)
+            notes.took_over(copy_shard(next(same), task.path, task.key, made_by))
         except (StopIteration, InputError):
             left.append(task)
     if len(left) < len(missing):
@@ -186,26 +210,19 @@ def _made_of(shard: Path, inputs: str | None) -> bool:
     return origin is not None and origin[1] == inputs
 
 
-def _whole(tasks: Sequence[Task]) -> dict[str, ShardStatus]:
-    """The shards that are already there; one that is damaged, or of another sync, counts as missing."""
-    statuses = {}
-    for task in tasks:
-        if task.path.exists():
-            try:
-                statuses[task.path.name] = read_status(task.path, task.key)
-            except InputError as error:
-                _log.warning("%s (it is made again)", error)
-    return statuses
+def needed_bytes(plan: Plan, tasks: Sequence[Task]) -> int:
+    """Say how many bytes it takes to make some of a plan's shards, and what lies beside them."""
+    shards = sum(shard_bytes(task.sources, task.painter.versions, task.painter.size) for task in tasks)
+    return _BESIDE_SHARDS + len(plan.tasks) * _BESIDE_A_SHARD + plan.photos.size + shards
 
 
-def _check_space(tasks: Sequence[Task]) -> None:
+def _check_space(plan: Plan, tasks: Sequence[Task]) -> None:
     if not tasks:
         return
-    needed = _BESIDE_SHARDS + sum(shard_bytes(task.sources, task.painter.versions, task.painter.size) for task in tasks)
-    free = shutil.disk_usage(tasks[0].path.parent).free
+    needed, free = needed_bytes(plan, tasks), shutil.disk_usage(plan.folder).free
     if free < needed:
         raise RunError(
-            f"{tasks[0].path.parent}: the shards need {needed / 1e9:.1f} GB, but {free / 1e9:.1f} GB are free: "
+            f"{plan.folder.absolute()}: the shards need {needed / 1e9:.1f} GB, but {free / 1e9:.1f} GB are free: "
             "free some space, then repeat"
         )
 
@@ -245,20 +262,3 @@ def _warn(manifest: Manifest, origin: str) -> None:
         )
     if alone:
         _log.warning("in %s photos no person was found; their versions are copies (see %s)", f"{alone:,}", MANIFEST)
-
-
-def _manifest(plan: Plan, statuses: dict[str, ShardStatus], finished: str | None) -> Manifest:
-    benchmark = plan.benchmark
-    return Manifest(
-        key=plan.key,
-        dataset=benchmark.name,
-        root=str(benchmark.root.absolute()),
-        versions=plan.painter.versions,
-        size=plan.painter.size,
-        shards=tuple(statuses[name] for name in sorted(statuses)),
-        finished=finished,
-        recipe=plan.painter.recipe,
-        list_file=str(benchmark.list_file.absolute()) if benchmark.list_file else None,
-        list_sha256=benchmark.list_sha256,
-        annotation=places_of(plan.painter.annotator) if isinstance(plan.painter, Annotated) else {},
-    )

@@ -96,7 +96,7 @@ def make_shard(task: Task) -> Made:
                 written.result()
                 written = writer.submit(_write, shard, batch, redrawn)
         written.result()
-    return Made(shard.status(), time.perf_counter() - began, painting)
+    return Made(shard.status().sealed(task.path), time.perf_counter() - began, painting)
 
 
 def _write(shard: ShardWriter, batch: _Batch, redrawn: Redrawn) -> None:
@@ -162,5 +162,8 @@ def _unchanged(task: Task) -> Iterator[Path]:
     for source, digest in zip(task.sources, task.digests, strict=True):
         path = task.root / source
         if digest_file(path) != digest:
-            raise RunError(f"{path}: the photo changed while it was about to be redrawn: repeat the same command")
+            raise RunError(
+                f"{path}: the photo changed while it was about to be redrawn: repeat the same command, with --deep if "
+                "that is said again"
+            )
         yield path

@@ -1,0 +1,210 @@
+"""The photos of a store: their files as they were when it was asked for last, so that what has changed since is found.
+
+The file holds, of each photo in the order of the plan, its name, the SHA-256 of its file, and what the file system said
+of it then. A photo that the file system describes as before need not be read to know its digest.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+import zipfile
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from data.photo import name_below
+from data.runtime.files import writing
+from data.runtime.progress import progress
+from data.runtime.walk import digest_file
+
+PHOTOS = "photos.npz"
+
+_DELAY = 2.0
+_LOOKED_AT = 512
+"""Files whose status a thread asks for in one go."""
+_SETTLED = 2_000_000_000
+"""Nanoseconds: a file that was written so shortly before may change once more at what looks like the same time."""
+_READ_AGAIN = 1000
+"""Photos of another time but the same size of which at most so many are read, so that training can begin."""
+
+
+@dataclass(frozen=True)
+class PhotoRecord:
+    """N photos and their files.
+
+    Attributes:
+        root: the data set's folder.
+        taken: the time before the first file was looked at, in nanoseconds.
+        names: bytes (N,), each photo's path below the root, with slashes.
+        digests: bytes (N,), SHA-256 of each file in hexadecimal, empty if it cannot be read.
+        status: int64 (N, 4), each file's size in bytes, the times of the last change to its content and to the file at
+            all in nanoseconds, and its inode; -1 if it cannot be found.
+    """
+
+    root: str
+    taken: int
+    names: npt.NDArray[np.bytes_]
+    digests: npt.NDArray[np.bytes_]
+    status: npt.NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    @property
+    def size(self) -> int:
+        """Bytes of all columns; its file has few more."""
+        return self.names.nbytes + self.digests.nbytes + self.status.nbytes
+
+    def sizes(self) -> Iterable[tuple[str, int]]:
+        """Name and size in bytes of each photo."""
+        return zip(map(os.fsdecode, self.names), self.status[:, 0].tolist(), strict=True)
+
+    def known_by(self, other: PhotoRecord | None) -> bool:
+        """Whether the other record, an earlier one, gives all digests of this one without a file being read."""
+        return (
+            other is not None
+            and self.root == other.root
+            and np.array_equal(self.names, other.names)
+            and np.array_equal(self.digests, other.digests)
+            and np.array_equal(self.status, other.status)
+            and bool((self.status[:, 2] < other.taken - _SETTLED).all())
+        )
+
+
+@dataclass(frozen=True)
+class Changes:
+    """Names of the photos that differ from a record.
+
+    Attributes:
+        changed: their files have other bytes.
+        gone: their files are not there.
+        came: the record does not have them.
+    """
+
+    changed: tuple[str, ...]
+    gone: tuple[str, ...]
+    came: tuple[str, ...]
+
+
+def record_photos(photos: Sequence[Path], root: Path, known: PhotoRecord | None = None) -> PhotoRecord:
+    """Digest photos, and keep what the file system says of them.
+
+    Args:
+        photos: their files.
+        root: the data set's folder.
+        known: an earlier record; of photos whose files look as they did then the digest is taken from it, and their
+            bytes are not read.
+    """
+    taken = time.time_ns()
+    names = np.array([os.fsencode(name_below(photo, root)) for photo in photos], np.bytes_)
+    status = _look_at(photos)
+    digests = np.zeros(len(photos), "S64")
+    if known:
+        rows = _rows_of(known, names)
+        old = known.status[rows]
+        same = (rows >= 0) & (old == status).all(1) & (old[:, 0] >= 0) & (old[:, 2] < known.taken - _SETTLED)
+        digests[same] = known.digests[rows[same]]
+    unread = np.flatnonzero(digests == b"").tolist()
+    with ThreadPoolExecutor() as pool, progress("checking photos", len(unread), delay=_DELAY) as checked:
+        for row, digest in zip(unread, pool.map(digest_file, [photos[row] for row in unread]), strict=True):
+            digests[row] = digest.encode()
+            checked.advance()
+    return PhotoRecord(str(root.absolute()), taken, names, digests, status)
+
+
+def write_photos(folder: Path, record: PhotoRecord) -> None:
+    """Write the record of the store in `folder`, whole or not at all."""
+    with writing(folder / PHOTOS) as file:
+        np.savez(
+            file,
+            root=np.array(os.fsencode(record.root)),
+            taken=np.int64(record.taken),
+            names=record.names,
+            digests=record.digests,
+            status=record.status,
+        )
+
+
+def read_photos(folder: Path) -> PhotoRecord | None:
+    """Read the record of the store in `folder`; None if it has none that can be read: it can be taken anew."""
+    try:
+        with np.load(folder / PHOTOS, allow_pickle=False) as file:
+            return PhotoRecord(
+                os.fsdecode(file["root"].item()),
+                int(file["taken"]),
+                file["names"],
+                file["digests"],
+                file["status"],
+            )
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        return None
+
+
+def known_photos(stores: Path, dataset: str, root: Path) -> PhotoRecord | None:
+    """Give the record that was taken last of the data set in this folder, among its stores' in the folder `stores`."""
+    files = sorted(stores.glob(f"{dataset}-*/{PHOTOS}"), key=lambda path: path.stat().st_mtime_ns, reverse=True)
+    records = (read_photos(file.parent) for file in files)
+    return next((record for record in records if record and record.root == str(root.absolute())), None)
+
+
+def compare_photos(record: PhotoRecord, photos: Sequence[Path], root: Path) -> Changes:
+    """Compare a record with the data set as it is now.
+
+    A photo of the same size and time counts as unchanged, wherever it lies now. If only the time is another, its bytes
+    are read; of very many such photos (a copy of the data set that did not keep the times) only some, spread evenly.
+
+    Args:
+        record: of the photos as they were.
+        photos: those there are now.
+        root: the data set's folder.
+    """
+    names = np.array([os.fsencode(name_below(photo, root)) for photo in photos], np.bytes_)
+    status = _look_at(photos)
+    there = np.flatnonzero(status[:, 0] >= 0)
+    names, status = names[there], status[there]
+    rows = _rows_of(record, names)
+    old = record.status[rows]
+    changed = (rows >= 0) & (status[:, 0] != old[:, 0])
+    doubtful = np.flatnonzero((rows >= 0) & ~changed & (status[:, 1] != old[:, 1]))
+    for row in doubtful[:: -(-len(doubtful) // _READ_AGAIN) or 1]:
+        changed[row] = digest_file(photos[there[row]]).encode() != record.digests[rows[row]]
+    # A photo that was not there at the sync is no loss.
+    gone = record.status[:, 0] >= 0
+    gone[rows[rows >= 0]] = False
+    return Changes(_texts(names[changed]), _texts(record.names[gone]), _texts(names[rows < 0]))
+
+
+def _look_at(photos: Sequence[Path]) -> npt.NDArray[np.int64]:
+    """What the file system says of each file, int64 (N, 4)."""
+    pieces = [photos[start : start + _LOOKED_AT] for start in range(0, len(photos), _LOOKED_AT)]
+    with ThreadPoolExecutor() as pool:
+        return np.array([row for piece in pool.map(_statuses, pieces) for row in piece], np.int64).reshape(-1, 4)
+
+
+def _statuses(photos: Sequence[Path]) -> list[tuple[int, int, int, int]]:
+    return [_status(photo) for photo in photos]
+
+
+def _status(photo: Path) -> tuple[int, int, int, int]:
+    try:
+        found = os.stat(photo)
+    except OSError:
+        return -1, -1, -1, -1
+    return found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino
+
+
+def _rows_of(record: PhotoRecord, names: npt.NDArray[np.bytes_]) -> npt.NDArray[np.intp]:
+    """The row of each name in a record, -1 if it has none."""
+    if np.array_equal(record.names, names):
+        return np.arange(len(names))
+    rows = {name: row for row, name in enumerate(record.names.tolist())}
+    return np.array([rows.get(name, -1) for name in names.tolist()], np.intp)
+
+
+def _texts(names: npt.NDArray[np.bytes_]) -> tuple[str, ...]:
+    return tuple(map(os.fsdecode, names))
