@@ -37,6 +37,7 @@ help: ## this list
 #: JOBS              processes that redraw or render; by default as many as fit the machine
 #: CLUSTER           address of a Dask scheduler whose workers redraw, as in tcp://host:8786
 #: DEEP              1: make sync reads photos and shards that are there anew, even if nothing wrote to them
+#: DRY_RUN           1: make sync only says what it would make, in how many bytes and what time
 #: RETRY_FAILED      1: make sync makes the shards again that lack photos or annotations
 #: SEED              seed of everything that is drawn at random; by default 0
 #: ARGS              any other options of the command behind a target; ARGS=--help lists them
@@ -75,11 +76,16 @@ sync: setup ## redraw every training photo in S other outfits, once, into shards
 	@$(PY) -m pipeline sync $(call option,--dataset,DATASET) $(call option,--data-root,DATA_ROOT) \
 		$(call option,--versions,S) $(call option,--templates,TEMPLATES) $(call option,--weights,WEIGHTS) \
 		$(call option,--device,DEVICE) $(call option,--jobs,JOBS) $(call option,--cluster,CLUSTER) \
-		$(call option,--seed,SEED) $(call flag,--deep,DEEP) $(call flag,--retry-failed,RETRY_FAILED) $(ARGS)
+		$(call option,--seed,SEED) $(call flag,--deep,DEEP) $(call flag,--retry-failed,RETRY_FAILED) \
+		$(call flag,--dry-run,DRY_RUN) $(ARGS)
 
 .PHONY: preview
 preview: setup ## contact sheets and statistics of the shards, as pictures and one page
 	@$(PY) -m pipeline preview $(call option,--dataset,DATASET) $(ARGS)
+
+.PHONY: status
+status: setup ## what became of each photo of the last sync, and why; ARGS="--output states.csv" lists all
+	@$(PY) -m pipeline status $(call option,--dataset,DATASET) $(ARGS)
 
 .PHONY: verify
 verify: setup ## read every shard again and compare it with its checksums and its photos

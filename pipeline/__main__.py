@@ -31,12 +31,18 @@ def main() -> None:
 @click.option(
     "--retry-failed", is_flag=True, help="make shards again that lack photos, or have some without an annotation"
 )
-def sync(settings: SyncSettings, jobs: int | None, cluster: str | None, deep: bool, retry_failed: bool) -> None:
+@click.option("--dry-run", is_flag=True, help="say what would be made, in how many bytes and what time; write nothing")
+def sync(
+    settings: SyncSettings, jobs: int | None, cluster: str | None, deep: bool, retry_failed: bool, dry_run: bool
+) -> None:
     """Redraw the training photos of a data set; the same command again goes on where it was interrupted."""
     from pipeline.compose import make_plan
-    from pipeline.sync import run_sync
+    from pipeline.sync import foresee, run_sync
 
     plan = make_plan(settings, deep)
+    if dry_run:
+        click.echo(str(foresee(plan, deep, retry_failed)))
+        return
     if jobs is None:
         jobs = (os.cpu_count() or 1) if plan.painter.device == "cpu" else 1
     run_sync(plan, jobs, cluster, deep, retry_failed)
@@ -74,6 +80,22 @@ def preview(store: Path | None, dataset: str | None, rows: int) -> None:
         if photos:
             click.echo(in_words(measure(opened, name, photos)))
     click.echo(f"page: {page}")
+
+
+@main.command()
+@click.argument("store", type=PATH, required=False)
+@click.option("--dataset", help="take the last store of this data set")
+@click.option("--output", type=PATH, help="CSV file to write, with a row for each photo and version")
+def status(store: Path | None, dataset: str | None, output: Path | None) -> None:
+    """Say what became of each photo of a store, and why; by default of the last one, finished or not."""
+    from pipeline.sync import last_store, report, write_states
+
+    folder = store or last_store(STORES, dataset)
+    found = report(folder)
+    click.echo(str(found))
+    if output:
+        write_states(output, found)
+        click.echo(f"each photo and version: {output}")
 
 
 @main.command()

@@ -12,8 +12,8 @@ from data.shards.photos import (
     record_photos,
     write_photos,
 )
-from data.shards.shard import read_status
-from data.shards.store import SyncStore, finished_stores, newest_store
+from data.shards.shard import open_shard, read_status
+from data.shards.store import SyncStore, all_stores, finished_stores, newest_store
 from data.shards.verify import check_shard, verify
 from data.shards.writer import UNKNOWN, Groups, ShardWriter, shard_bytes, writing_shard
 
@@ -31,12 +31,14 @@ __all__ = [
     "ShardStatus",
     "ShardWriter",
     "SyncStore",
+    "all_stores",
     "check_shard",
     "compare_photos",
     "copy_shard",
     "finished_stores",
     "known_photos",
     "newest_store",
+    "open_shard",
     "read_manifest",
     "read_origin",
     "read_photos",

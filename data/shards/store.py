@@ -124,17 +124,22 @@ class SyncStore:
         return self._open[number]
 
 
-def finished_stores(work: Path, dataset: str | None = None) -> list[tuple[Path, Manifest]]:
-    """List the finished stores in the folder `work`, of this data set if given; first the one asked for last."""
+def all_stores(work: Path, dataset: str | None = None) -> list[tuple[Path, Manifest]]:
+    """List the stores in the folder `work`, of this data set if given, finished or not; first the one changed last."""
     found: dict[tuple[int, Path], Manifest] = {}
     for path in work.glob(f"*/{MANIFEST}"):
         try:
             manifest = read_manifest(path.parent)
         except InputError:
             continue  # of another version, or torn: no reason not to use those that are whole
-        if manifest.finished and dataset in (None, manifest.dataset):
+        if dataset in (None, manifest.dataset):
             found[path.stat().st_mtime_ns, path.parent] = manifest
     return [(folder, found[time, folder]) for time, folder in sorted(found, reverse=True)]
+
+
+def finished_stores(work: Path, dataset: str | None = None) -> list[tuple[Path, Manifest]]:
+    """List the finished stores in the folder `work`, of this data set if given; first the one asked for last."""
+    return [(folder, manifest) for folder, manifest in all_stores(work, dataset) if manifest.finished]
 
 
 def newest_store(work: Path, dataset: str | None = None) -> Path:

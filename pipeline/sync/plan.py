@@ -68,7 +68,7 @@ class Plan:
         """One for each shard."""
         return [
             Task(
-                path=self.folder.absolute() / f"shard-{start // SHARD:05d}.h5",
+                path=self.folder.absolute() / shard_name(start // SHARD),
                 root=self.benchmark.root.absolute(),
                 sources=self.sources[start : start + SHARD],
                 digests=self.digests[start : start + SHARD],
@@ -77,6 +77,11 @@ class Plan:
             )
             for start in range(0, len(self.sources), SHARD)
         ]
+
+
+def shard_name(number: int) -> str:
+    """Name of a shard's file, counted from 0."""
+    return f"shard-{number:05d}.h5"
 
 
 def plan_sync(benchmark: Benchmark, painter: Painter, stores: Path, deep: bool = False) -> Plan:
