@@ -8,8 +8,8 @@ from torch import nn
 from torchvision.models import resnet50
 
 from data.runtime.errors import InputError
-from trainer.baselines import make_baseline
-from trainer.encoder import Encoder, make_encoder
+from trainer.baselines import LOMO, METHODS, make_baseline
+from trainer.encoder import Encoder, make_encoder, make_lomo
 from trainer.encoder.networks import Attention, Branches, Stripes
 from trainer.encoder.networks.attention import Relations
 
@@ -140,3 +140,16 @@ def test_attention_over_channels_weighs_whole_channels() -> None:
 def test_a_backbone_of_unknown_stages_is_refused() -> None:
     with pytest.raises(InputError, match="works on the stages of small or of a ResNet"):
         paper("pcb", backbone="timm:resnet18", last_stride=2)
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit.trace")
+@pytest.mark.parametrize("method", METHODS)
+@torch.no_grad()
+def test_written_with_one_number_of_pictures_a_network_takes_any(method: str) -> None:
+    """As an export to TorchScript or ONNX writes it."""
+    config = make_baseline(method, "walkers", {} if method in LOMO else {"precision": "float32"})
+    encoder = (make_lomo(config, 4) if method in LOMO else make_encoder(config)).eval()
+    pictures = torch.rand(5, 3, config.height, config.width)
+    traced = torch.jit.trace(encoder, (pictures[:2],), check_trace=False)
+    for number in (1, 5):
+        assert torch.allclose(traced(pictures[:number]), encoder(pictures[:number]), atol=1e-5)

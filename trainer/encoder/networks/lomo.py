@@ -55,7 +55,7 @@ class Lomo(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """Give vectors (B, dimensions) of pictures (B, 3, 128, 48) in [0, 1]."""
         mapped = (lomo(images) - self.mean) @ self.projection.T
-        return torch.cat([mapped, self.radius.expand(len(mapped), 1)], dim=1)
+        return torch.cat([mapped, self.radius * torch.ones_like(mapped[:, :1])], dim=1)
 
 
 def lomo(images: Tensor) -> Tensor:
