@@ -90,6 +90,7 @@ def _write_onnx(path: Path, encoder: Encoder, written: Mapping[str, str]) -> Non
     try:
         import onnx
         import onnxruntime
+        from onnxruntime.capi.onnxruntime_pybind11_state import InvalidArgument
 
         importlib.import_module("onnxscript")  # which torch writes ONNX with
     except ImportError as error:
@@ -114,7 +115,14 @@ def _write_onnx(path: Path, encoder: Encoder, written: Mapping[str, str]) -> Non
     settings = onnxruntime.SessionOptions()
     settings.intra_op_num_threads = torch.get_num_threads()
     session = onnxruntime.InferenceSession(path, settings, providers=["CPUExecutionProvider"])
-    _compare("onnx", portable, photos, lambda given: torch.from_numpy(session.run(None, {"photos": given.numpy()})[0]))
+
+    def run(given: Tensor) -> Tensor:
+        try:
+            return torch.from_numpy(session.run(None, {"photos": given.numpy()})[0])
+        except InvalidArgument as error:  # It was written for one number of photos alone.
+            raise ValueError(str(error)) from error
+
+    _compare("onnx", portable, photos, run)
 
 
 def _write_torchscript(path: Path, encoder: Encoder, written: Mapping[str, str]) -> None:

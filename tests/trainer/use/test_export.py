@@ -94,6 +94,20 @@ def test_a_file_that_gives_other_features_is_not_kept(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+class Rigid(nn.Module):
+    """A body that is written for as many photos as it was traced with."""
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        return pixels.mean((2, 3)) + torch.ones(len(pixels), 3)
+
+
+def test_a_file_for_one_number_of_photos_is_not_kept(tmp_path: Path) -> None:
+    encoder = Encoder(Rigid(), 3, Input((32, 16))).eval()
+    with pytest.raises(InputError, match="cannot be written as onnx"):
+        export_encoder(tmp_path / "f.onnx", encoder, "onnx", {})
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_what_a_format_has_no_word_for_is_one_line(tmp_path: Path) -> None:
     class Listless(nn.Module):
         def forward(self, pixels: Tensor) -> Tensor:
