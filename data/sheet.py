@@ -23,13 +23,13 @@ def contact_sheet(
 ) -> Image.Image:
     """Lay pictures, uint8 (H, W, 3) all of one size, in rows of any lengths.
 
-    `labels` stand left of the rows, `titles` over the columns, `captions`, a row of them a row of pictures, under the
-    pictures; small pictures are `enlarged` by a whole factor.
+    `labels`, of one line or several, stand left of the rows, `titles` over the columns, `captions`, a row of them a row
+    of pictures, under the pictures; small pictures are `enlarged` by a whole factor.
     """
     height, width = rows[0][0].shape[:2]
     factor = max(1, -(-_SHORTEST // height)) if enlarged else 1
     height, width = height * factor, width * factor
-    left = _LETTER * max((len(label) for label in labels), default=0) + _GAP
+    left = _LETTER * max((len(line) for label in labels for line in label.splitlines()), default=0) + _GAP
     top = _LINE + _GAP if titles else _GAP
     pitch = height + _GAP + (_LINE if captions else 0)
     columns = max(len(row) for row in rows)

@@ -68,7 +68,7 @@ def _painter(settings: SyncSettings, benchmark: Benchmark) -> Painter:
     if settings.painter == "mixed" and not recoloured:
         raise InputError("--painter mixed makes at least two versions: give S=2 or more, or choose one painter")
     painted = settings.versions - recoloured
-    choice = TemplateChoice(settings.bank or painted, settings.templates, settings.seed)
+    choice = TemplateChoice(settings.bank or painted, settings.templates, settings.seed, as_seen=dataset != "walkers")
     photos = [record.path for record in benchmark.train]
     if choice.folder and not (choice.folder / FOLDER).is_dir():
         photos += choice.photos

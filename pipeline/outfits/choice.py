@@ -11,15 +11,20 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 import torch
+from scipy.spatial.distance import cdist
 
-from data.annotation import CLOTHING_REGIONS, FOLDER, Annotation, Joint, Region
+from data.annotation import CLOTHING_REGIONS, FOLDER, Annotation
+from data.photo import Photo
 from data.readers import layout
 from data.runtime.errors import InputError
 from data.runtime.walk import digest_files
+from pipeline.annotate.agreement import agreement
 from pipeline.annotate.annotator import Annotator, StoredAnnotations
 from pipeline.annotate.people import check_first, read_people
 from pipeline.framing import Canvas, resize
+from pipeline.outfits.garments import look
 from pipeline.outfits.shape import measure_shape
+from pipeline.outfits.suitability import against, joints_in_sight, upright_and_clothed
 from pipeline.outfits.templates import Templates
 from pipeline.pise import Generator
 from pipeline.tensors import to_pictures, to_regions
@@ -28,12 +33,8 @@ from pipeline.tensors import to_pictures, to_regions
 _CANDIDATES = 256
 _BATCH = 16
 
-# Found by trying on walkers. The share of the photo that garments above and below must have, the
-# upper one so many times as much where nothing is seen below (a dress); and how far hips may lie aside of the neck, as
-# a share of their distance below it (19 degrees).
-_FEWEST_CLOTHES = 0.04
-_DRESS = 3
-_MOST_LEANING = 0.35
+# Of the choice by what is seen; raised when it comes out otherwise.
+_VERSION = 1
 
 # Outfits of which this neighbour is farthest away are odd ones, and so large a share of all is dropped.
 _NEIGHBOUR = 3
@@ -44,7 +45,8 @@ _ODD = 0.1
 class TemplateChoice:
     """How many templates there shall be, and where they come from: a folder, or the training photos themselves.
 
-    A folder may hold annotations of its own (as `data.annotation` writes them).
+    A folder may hold annotations of its own (as `data.annotation` writes them). With `as_seen`, people are weighed by
+    all of `pipeline.outfits.suitability.against`, and outfits differ by their colours as well as by their style codes.
 
     Raises:
         InputError: the folder is not there, or has fewer pictures than templates.
@@ -53,6 +55,7 @@ class TemplateChoice:
     count: int
     folder: Path | None = None
     seed: int = 0
+    as_seen: bool = False
 
     def __post_init__(self) -> None:
         """Check the folder."""
@@ -75,17 +78,23 @@ class TemplateChoice:
     def recipe(self) -> dict[str, Any]:
         """What decides the templates, given photos, annotator and generator, as JSON."""
         digest = digest_files(self.folder, [*layout.SUFFIXES, ".json"]) if self.folder else None
-        return {"count": self.count, "seed": self.seed, "folder": digest}
+        seen = {"as_seen": _VERSION} if self.as_seen else {}
+        return {"count": self.count, "seed": self.seed, "folder": digest, **seen}
 
 
 class _Candidate(NamedTuple):
-    """A photo that shows a person: its path, a small picture, what lies on the canvas, and whether it is well seen."""
+    """A photo that shows a person: its path, a small picture, what lies on the canvas, and what is seen in the photo.
+
+    `against` is what speaks against it in words, `found` how well it was seen, `look` what is worn, in numbers.
+    """
 
     path: str
     picture: npt.NDArray[np.uint8]
     image: npt.NDArray[np.uint8]
     annotation: Annotation
-    good: bool
+    against: tuple[str, ...]
+    found: str
+    look: npt.NDArray[np.float32]
 
 
 def choose(
@@ -100,8 +109,8 @@ def choose(
     """Choose templates that differ in their clothes.
 
     From the folder, or from 256 photos drawn from all. Those that cannot be read, show no person or, if enough others
-    are there, are not upright and well parsed, are left out; `farthest` picks from the rest by the style codes of the
-    clothing regions.
+    are there, have something that speaks against them are left out. From the rest `farthest` picks by the style codes
+    of the clothing regions; or, as seen, `pick_apart` by `distances`, the most usual outfit first.
 
     Args:
         choice: how many, and where they come from.
@@ -117,14 +126,22 @@ def choose(
     """
     candidates = _candidates(choice, photos, root, annotator, canvas, size)
     codes, present = _styles(candidates, generator)
-    everyone = len(candidates) == choice.count
-    picked = list(range(choice.count)) if everyone else farthest(_outfits(codes, present), choice.count)
+    outfits = _outfits(codes, present)
+    looks = np.stack([candidate.look for candidate in candidates])
+    if len(candidates) == choice.count:
+        picked = list(range(choice.count))
+    elif choice.as_seen:
+        distance = distances(looks, outfits)
+        picked = pick_apart(distance, int(distance.sum(1).argmin()), choice.count)
+    else:
+        picked = farthest(outfits, choice.count)
     return Templates(
         photos=tuple(candidates[index].path for index in picked),
         pictures=np.stack([candidates[index].picture for index in picked]),
         codes=codes[picked],
         present=present[picked],
         shapes=tuple(measure_shape(candidates[index].annotation) for index in picked),
+        reasons=_reasons([candidates[index] for index in picked], len(candidates)) if choice.as_seen else (),
     )
 
 
@@ -138,26 +155,32 @@ def farthest(points: npt.NDArray[np.float32], count: int) -> list[int]:
     distance = np.linalg.norm(points[:, None] - points[None], axis=-1)
     nearest = np.sort(distance, axis=1)[:, min(_NEIGHBOUR, len(points) - 1)]
     keep = np.argsort(nearest, kind="stable")[: max(count, round(len(points) * (1 - _ODD)))]
-    distance = distance[np.ix_(keep, keep)]
-    picked = [int(np.linalg.norm(points[keep] - points[keep].mean(0), axis=1).argmin())]
+    first = int(np.linalg.norm(points[keep] - points[keep].mean(0), axis=1).argmin())
+    return [int(keep[index]) for index in pick_apart(distance[np.ix_(keep, keep)], first, count)]
+
+
+def distances(looks: npt.NDArray[np.float32], codes: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
+    """How different N outfits are, (N, N): as they are seen and to the generator, both alike in weight.
+
+    Each of the two is measured in its median over all pairs, so that a few red garments among many dark ones count.
+
+    Args:
+        looks: (N, 8), as `pipeline.outfits.garments.look` gives them.
+        codes: (N, d), the style codes of the clothes.
+    """
+    parts = [cdist(points, points) for points in (looks, codes)]
+    medians = [np.median(part[part > 0]) if part.any() else 1.0 for part in parts]
+    return np.hypot(parts[0] / medians[0], parts[1] / medians[1])
+
+
+def pick_apart(distance: npt.NDArray[np.floating[Any]], first: int, count: int) -> list[int]:
+    """Pick `first`, then again and again whatever is farthest from all picked so far, by distances (N, N)."""
+    picked = [first]
     while len(picked) < count:
         gap = distance[:, picked].min(1)
         gap[picked] = -1
         picked.append(int(gap.argmax()))
-    return [int(keep[index]) for index in picked]
-
-
-def upright_and_clothed(annotation: Annotation) -> bool:
-    """Whether a person stands (neck over hips over knees, leaning less than 19 degrees) and shows enough clothes."""
-    joints = annotation.joints
-    hips = (joints[Joint.LEFT_HIP] + joints[Joint.RIGHT_HIP]) / 2
-    knees = (joints[Joint.LEFT_KNEE] + joints[Joint.RIGHT_KNEE]) / 2
-    across, down = hips - joints[Joint.NECK]
-    standing = abs(across) <= _MOST_LEANING * down and knees[1] > hips[1]
-    upper = (annotation.parsing == Region.UPPER_CLOTHES).mean()
-    lower = np.isin(annotation.parsing, (Region.SKIRT, Region.TROUSERS)).mean()
-    dressed = lower >= _FEWEST_CLOTHES or upper >= _DRESS * _FEWEST_CLOTHES
-    return bool(standing and upper >= _FEWEST_CLOTHES and dressed)
+    return picked
 
 
 def _candidates(
@@ -178,12 +201,7 @@ def _candidates(
         if (choice.folder / FOLDER).is_dir():
             annotator, root = StoredAnnotations(choice.folder), choice.folder
     seen = [
-        _Candidate(
-            str(photo.path),
-            resize(photo.pixels, size),
-            *canvas.fit(photo.pixels, annotation)[:2],
-            upright_and_clothed(annotation),
-        )
+        _candidate(photo, annotation, canvas, size, choice.as_seen)
         for photo, annotation in read_people(paths, root, annotator)
     ]
     if len(seen) < choice.count:
@@ -191,8 +209,35 @@ def _candidates(
             f"{choice.folder or 'the training photos'}: only {len(seen)} of {len(paths)} pictures show a usable "
             f"person, but {choice.count} templates are wanted: give others as TEMPLATES"
         )
-    good = [candidate for candidate in seen if candidate.good]
-    return good if len(good) >= choice.count else seen
+    # The least that speaks against them of as many as are wanted.
+    bearable = sorted(len(candidate.against) for candidate in seen)[choice.count - 1]
+    if choice.as_seen or not bearable:
+        return [candidate for candidate in seen if len(candidate.against) <= bearable]
+    return seen
+
+
+def _candidate(
+    photo: Photo, annotation: Annotation, canvas: Canvas, size: tuple[int, int], as_seen: bool
+) -> _Candidate:
+    small, parsing = resize(photo.pixels, size), annotation.resize(*size).parsing
+    if as_seen:
+        faults = against(annotation)
+    else:
+        faults = () if upright_and_clothed(annotation) else ("not upright or hardly dressed",)
+    found = f"{joints_in_sight(annotation)} of 13 joints, pose and parsing agree to {agreement(annotation):.0%}"
+    placed, annotated, _ = canvas.fit(photo.pixels, annotation)
+    return _Candidate(str(photo.path), small, placed, annotated, faults, found, look(small, parsing))
+
+
+def _reasons(chosen: Sequence[_Candidate], others: int) -> tuple[str, ...]:
+    """Why each was chosen, in lines for the sheet."""
+    reasons = []
+    for number, candidate in enumerate(chosen):
+        gaps = [float(np.linalg.norm(candidate.look - other.look)) for other in chosen[:number]]
+        why = f"colours {min(gaps):.0f} from the nearest above (CIELAB)" if gaps else f"the most usual of {others}"
+        but = f"but: {', '.join(candidate.against)}" if candidate.against else "nothing speaks against it"
+        reasons.append("\n".join([Path(candidate.path).name, why, candidate.found, but]))
+    return tuple(reasons)
 
 
 @torch.inference_mode()

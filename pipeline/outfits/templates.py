@@ -33,6 +33,7 @@ class Templates:
         codes: float32 (T, 9, 4C), their style's.
         present: float32 (T, 8), which regions they have.
         shapes: of their clothes.
+        reasons: why each was chosen, empty where that was not recorded.
     """
 
     photos: tuple[str, ...]
@@ -40,6 +41,7 @@ class Templates:
     codes: npt.NDArray[np.float32]
     present: npt.NDArray[np.float32]
     shapes: tuple[Shape, ...]
+    reasons: tuple[str, ...] = ()
 
     def without_shoes(self) -> npt.NDArray[np.float32]:
         """Which regions they have, (T, 8); shoes alone, which are labelled as trousers, do not count as trousers.
@@ -68,11 +70,15 @@ def deal(count: int, versions: int, seed: int, name: str) -> npt.NDArray[np.int3
 
 
 def save(folder: Path, templates: Templates) -> None:
-    """Write the templates and their contact sheet into a folder; the file of the templates appears last."""
+    """Write the templates and their contact sheet into a folder; the file of the templates appears last.
+
+    On the sheet, templates stand below each other beside the reasons for their choice where these are known.
+    """
     pictures = list(templates.pictures)
-    rows = [pictures[start : start + _ACROSS] for start in range(0, len(pictures), _ACROSS)]
+    across = 1 if templates.reasons else _ACROSS
+    rows = [pictures[start : start + across] for start in range(0, len(pictures), across)]
     with replacing(folder / SHEET) as temporary:
-        contact_sheet(rows).save(temporary, format="PNG")
+        contact_sheet(rows, templates.reasons).save(temporary, format="PNG")
     with replacing(folder / FILE) as temporary, temporary.open("wb") as file:
         np.savez(
             file,
@@ -81,6 +87,7 @@ def save(folder: Path, templates: Templates) -> None:
             codes=templates.codes,
             present=templates.present,
             cuts=np.array([json.dumps(asdict(shape)) for shape in templates.shapes]),
+            reasons=np.array(templates.reasons, np.str_),
         )
 
 
@@ -90,6 +97,7 @@ def load(folder: Path) -> Templates:
         with np.load(folder / FILE) as file:
             photos = tuple(photo.decode("utf-8", "surrogateescape") for photo in file["photos"])
             shapes = tuple(Shape(**json.loads(str(shape))) for shape in file["cuts"])
-            return Templates(photos, file["pictures"], file["codes"], file["present"], shapes)
+            reasons = tuple(map(str, file["reasons"])) if "reasons" in file else ()
+            return Templates(photos, file["pictures"], file["codes"], file["present"], shapes, reasons)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"{folder / FILE}: damaged ({error}): remove {folder} and repeat `make sync`") from error

@@ -18,6 +18,7 @@ from pipeline.annotate.annotator import Annotator
 from pipeline.annotate.people import read_people
 from pipeline.cielab import to_cielab
 from pipeline.framing import resize
+from pipeline.outfits.garments import measure
 
 FILE = "palette.npz"
 SHEET = "palette.png"
@@ -93,29 +94,6 @@ def collect(
         )
     kept, pictures, means, spreads = zip(*entries, strict=True)
     return Palette(kept, np.stack(pictures), np.stack(means), np.stack(spreads))
-
-
-def measure(
-    lab: npt.NDArray[np.float32], parsing: npt.NDArray[np.uint8], regions: Sequence[int], least: float = 0.0
-) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-    """Measure the colour of each region of a photo.
-
-    Args:
-        lab: the photo in CIELAB, (H, W, 3).
-        parsing: (H, W).
-        regions: labels of the regions to measure.
-        least: share of the photo that a region must cover.
-
-    Returns:
-        Means (8, 3) and standard deviations of L (8,), NaN where the region is not there.
-    """
-    means = np.full((len(Region), 3), np.nan, np.float32)
-    spreads = np.full(len(Region), np.nan, np.float32)
-    for region in regions:
-        garment = lab[parsing == region]
-        if len(garment) > least * parsing.size:
-            means[region], spreads[region] = garment.mean(0), garment[:, 0].std()
-    return means, spreads
 
 
 def save(folder: Path, palette: Palette) -> None:

@@ -39,6 +39,9 @@ PUBLISHED_CANVAS = Canvas(256, 256, "edge")
 # dress do not colour trousers.
 _VERSION = 2
 
+# Of `cut_out`: since the second one, what is in a hand does not pass for skin.
+_CUT_OUT = 2
+
 # Pixels of the canvas, over all pictures, that are painted at once.
 _PIXELS_AT_ONCE = {"cpu": 2**20, "cuda": 2**23}
 
@@ -175,6 +178,7 @@ class PisePainter:
             "cut": self.cut,
             **({} if self.cut == "template" else {"version": _VERSION}),
             **({"composite": 2} if self.keep else {}),
+            **({"cut_out": _CUT_OUT} if self.generator.backdrop else {}),
         }
 
     @property

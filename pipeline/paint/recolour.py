@@ -19,10 +19,11 @@ from pipeline.annotate.people import find_people
 from pipeline.cielab import to_cielab, to_srgb
 from pipeline.framing import resize
 from pipeline.loaded import PROCESS
+from pipeline.outfits.garments import measure
 from pipeline.paint import palette as palettes
 from pipeline.paint.mask import person_mask
 from pipeline.paint.painter import Redrawn, digest_inputs
-from pipeline.paint.palette import Palette, measure
+from pipeline.paint.palette import Palette
 
 CANDIDATES = 256
 """From how many training photos colours are taken; they are drawn from all."""
@@ -44,7 +45,7 @@ class Sitter:
     Attributes:
         lab: float32 (P, 3), the pixels of the clothes in CIELAB.
         clothing: bool (H, W), where they are.
-        means: float32 (8, 3), of each region, as `pipeline.paint.palette.measure` gives them.
+        means: float32 (8, 3), of each region, as `pipeline.outfits.garments.measure` gives them.
         spreads: float32 (8,), likewise.
         ranges: float32 (8, 2), the lightness of each region at two percentiles that are surely the garment's own.
         shares: float32 (8, P), how much of each region's colour a pixel of the clothes takes.

@@ -1,19 +1,24 @@
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from data.annotation import Annotation, Joint, read_annotation, write_annotation
+from data.annotation import Annotation, Joint, Region, read_annotation, write_annotation
 from data.readers import layout
 from data.runtime.errors import InputError
+from data.walkers.camera import CAMERAS, draw_shot
+from data.walkers.person import Colour, draw_identity, draw_outfit
+from data.walkers.render import render
 from pipeline.annotate.annotator import StoredAnnotations
 from pipeline.framing import Canvas
 from pipeline.outfits import templates
-from pipeline.outfits.choice import TemplateChoice, choose, farthest, upright_and_clothed
+from pipeline.outfits.choice import TemplateChoice, choose, farthest
 from pipeline.outfits.shape import Shape, measure_shape
+from pipeline.outfits.suitability import against, joints_in_sight, upright_and_clothed
 from pipeline.outfits.templates import Templates, deal
 from pipeline.pise import load_generator
 
@@ -108,3 +113,54 @@ def test_shoes_do_not_count_as_trousers() -> None:
     assert worn[:, 5].tolist() == [1, 0, 0]
     assert (np.delete(worn, 5, axis=1) == 1).all()
     assert (given.present == 1).all()
+
+
+def people_in(root: Path, colours: list[Colour]) -> None:
+    """Render people in clothes of these colours, who differ little otherwise, with their annotations."""
+    rng = np.random.default_rng(3)
+    plain = dataclasses.replace(draw_outfit(rng), pattern="plain", sleeve="long", lower_kind="trousers")
+    for number, colour in enumerate(colours):
+        outfit = dataclasses.replace(plain, upper=colour, lower=(30.0, 30.0, 34.0))
+        pixels, annotation = render(draw_identity(rng), outfit, draw_shot(rng, CAMERAS["A"]), 128, 64)
+        photo = root / "rgb" / "train" / "000" / f"{number:02d}.png"
+        photo.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(pixels).save(photo)
+        write_annotation(root, photo, annotation)
+
+
+def test_as_seen_rare_colours_are_among_the_templates(tmp_path: Path, random_weights: Path) -> None:
+    dark, red, blue = (24.0, 24.0, 28.0), (180.0, 30.0, 35.0), (40.0, 70.0, 190.0)
+    people_in(tmp_path, [dark] * 12 + [red] * 2 + [blue] * 2 + [(34.0, 30.0, 30.0)] * 4)
+    taken = chosen(tmp_path, random_weights, TemplateChoice(4, as_seen=True))
+    numbers = [int(Path(photo).stem) for photo in taken.photos]
+    assert {12, 13} & set(numbers), "a red one"
+    assert {14, 15} & set(numbers), "a blue one"
+    assert "the most usual of" in taken.reasons[0]
+    assert all("from the nearest above (CIELAB)" in reason for reason in taken.reasons[1:])
+    templates.save(tmp_path, taken)
+    assert templates.load(tmp_path).reasons == taken.reasons
+    assert TemplateChoice(4, as_seen=True).recipe != TemplateChoice(4).recipe
+
+
+def test_whatever_speaks_against_a_template_is_said(rendered: Path) -> None:
+    annotation = read_annotation(rendered, layout.images(rendered / "rgb/train")[0])
+    joints, parsing = annotation.joints, annotation.parsing
+    assert against(annotation) == ()
+    assert joints_in_sight(annotation) == 13
+
+    def without(*missing: Joint) -> Annotation:
+        fewer = joints.copy()
+        fewer[list(missing)] = np.nan
+        return Annotation(fewer, parsing)
+
+    arms = (Joint.LEFT_ELBOW, Joint.LEFT_WRIST, Joint.RIGHT_WRIST)
+    assert against(without(*arms)) == ("few joints in sight",)
+    assert against(without(Joint.LEFT_ANKLE)) == ()
+    assert against(without(Joint.LEFT_ANKLE, Joint.RIGHT_ANKLE)) == ("head or feet not in the picture",)
+    headless = np.where(np.isin(parsing, (Region.HAT, Region.HAIR, Region.FACE)), Region.BACKGROUND, parsing)
+    assert "head or feet not in the picture" in against(Annotation(joints, headless.astype(np.uint8)))
+    assert "not upright" in against(Annotation(joints[:, ::-1].copy(), parsing))
+    aside = np.concatenate([parsing, np.zeros_like(parsing), parsing], 1)
+    assert against(Annotation(joints, aside)) == ("in pieces, or with somebody else",)
+    assert "pose and parsing disagree" in against(Annotation(joints, parsing[::-1].copy()))
+    assert "hardly dressed" in against(Annotation(joints, np.where(parsing == 3, 0, parsing).astype(np.uint8)))

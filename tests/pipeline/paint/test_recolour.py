@@ -15,7 +15,8 @@ from data.runtime.errors import InputError
 from pipeline.annotate.annotator import StoredAnnotations
 from pipeline.cielab import to_cielab
 from pipeline.loaded import PROCESS
-from pipeline.paint.palette import FILE, SHEET, Palette, collect, load, measure
+from pipeline.outfits.garments import measure
+from pipeline.paint.palette import FILE, SHEET, Palette, collect, load
 from pipeline.paint.recolour import RecolourPainter
 
 SIZE = (64, 32)
