@@ -11,6 +11,7 @@ import torch
 
 from data import open_benchmark
 from data.benchmark import Benchmark
+from data.lock import locked
 from data.photo import photos_digest, sizes_digest
 from data.runtime.errors import InputError, RunError
 from data.runtime.logs import get_logger, log_to_folder
@@ -102,6 +103,9 @@ def train_run(
         workers: processes that read ahead.
         tensorboard: write measures and pictures for TensorBoard.
         wandb: send measures and pictures to wandb.
+
+    Raises:
+        RunError: another training is at work on the run, or this one failed.
     """
     store = SyncStore(folder)
     manifest = store.manifest
@@ -125,8 +129,9 @@ def train_run(
             return
         boards: list[Board] = [TensorBoard(run, store)] if tensorboard else []
         boards += [WandB(run, store, config)] if wandb else []
-        runs.start(run.folder, config, folder.absolute(), manifest, device)
-        with log_to_folder(run.folder):
+        run.folder.mkdir(parents=True, exist_ok=True)
+        with locked(run.folder, "training"), log_to_folder(run.folder):
+            runs.start(run.folder, config, folder.absolute(), manifest, device)
             _log.info(f"run {run.name}: {len(store)} photos of {manifest.dataset}, settings {config.digest}, {device}")
             if run.facts.get("training_photos") is None:
                 run.note(training_photos=_photos_digest(store))

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 
+from data.lock import locked
 from data.runtime.errors import InputError, Interrupted, RunError
 from data.runtime.logs import get_logger, log_to_folder
 from data.shards import (
@@ -26,7 +27,6 @@ from data.shards import (
     write_photos,
 )
 from pipeline.annotate.agreement import DOUBTFUL, REFUSED, disagreement
-from pipeline.sync.lock import only_sync
 from pipeline.sync.notes import Notes
 from pipeline.sync.plan import Plan
 from pipeline.sync.pool import make_shards
@@ -76,7 +76,7 @@ def run_sync(
             # Nothing is made, so no lock is needed, and the disk need not be writable.
             manifest, made, done = _ask_for(plan, whole), 0, "complete already, nothing to do"
         else:
-            with only_sync(folder):
+            with locked(folder, "sync"):
                 manifest, made = _complete(plan, _left_whole(plan, whole, retry_failed), jobs, cluster)
             done = f"{made} of {total} shards made now"
         _warn(manifest, plan.painter.origin)
@@ -87,7 +87,7 @@ def run_sync(
 def prepare_sync(plan: Plan) -> None:
     """Do only what the painter needs before the first photo, so that it can be looked at."""
     plan.folder.mkdir(parents=True, exist_ok=True)
-    with only_sync(plan.folder):
+    with locked(plan.folder, "sync"):
         _prepare(plan)
 
 

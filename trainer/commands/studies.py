@@ -30,8 +30,9 @@ def clean_runs(yes: bool) -> None:
         return
     click.echo(overview.format_leftovers(found))
     if yes:
-        overview.remove(found)
-    _log.info(f"{len(found):,} removed" if yes else "nothing was removed: make clean-runs ARGS=--yes removes them")
+        _log.info(f"{overview.remove(found):,} removed")
+    else:
+        _log.info("nothing was removed: make clean-runs ARGS=--yes removes them")
 
 
 @click.command(context_settings={"ignore_unknown_options": True})

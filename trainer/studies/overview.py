@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import shutil
-import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -12,14 +11,13 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from data.runtime.errors import InputError
+from data.lock import FILES, is_locked, locked
+from data.runtime.errors import InputError, RunError
 from data.runtime.logs import get_logger
 from data.runtime.tables import format_table, printable
 from trainer.ranking.results import read_results
 from trainer.runs import Run
 
-_AT_WORK = 24 * 3600.0
-"""Seconds in which a training has surely written something: even on a CPU an epoch is shorter."""
 _MEGABYTE = 1e6
 
 _log = get_logger(__name__)
@@ -85,12 +83,12 @@ def format_entries(shown: Sequence[Entry]) -> str:
 
 
 def leftovers(runs: Path) -> list[Leftover]:
-    """Find the runs that are unfinished or empty; one that was written into within a day may be in training: not it."""
+    """Find the runs that are unfinished or empty, but for those in training, which hold their folder's lock."""
     found = []
     for folder in sorted(path for path in runs.glob("*") if path.is_dir() and not path.is_symlink()):
         reason = _reason(folder)
-        if reason and _at_work(folder):
-            _log.info(f"{folder}: kept, it {reason} but was written into within a day, and may be in training")
+        if reason and is_locked(folder):
+            _log.info(f"{folder}: kept, it is in training")
         elif reason:
             found.append(Leftover(folder, reason, sum(path.stat().st_size for path in _files(folder))))
     return found
@@ -102,10 +100,17 @@ def format_leftovers(found: Sequence[Leftover]) -> str:
     return format_table(("folder", "size", "why"), rows)
 
 
-def remove(found: Sequence[Leftover]) -> None:
-    """Remove these folders with all that is in them."""
+def remove(found: Sequence[Leftover]) -> int:
+    """Remove these folders with all that is in them, and give how many; one that is now in training is kept."""
+    removed = 0
     for each in found:
-        shutil.rmtree(each.folder)
+        try:
+            with locked(each.folder, "training"):
+                shutil.rmtree(each.folder)
+            removed += 1
+        except RunError as error:
+            _log.warning(f"kept: {error}")
+    return removed
 
 
 def _entry(run: Run) -> Entry:
@@ -147,10 +152,6 @@ def _reason(folder: Path) -> str:
         return ""
 
 
-def _at_work(folder: Path) -> bool:
-    """Whether something was written into a folder within a day; a folder with nothing in it has nobody."""
-    return any(time.time() - path.stat().st_mtime < _AT_WORK for path in _files(folder))
-
-
 def _files(folder: Path) -> Iterator[Path]:
-    return (path for path in folder.rglob("*") if not path.is_dir())
+    """What lies in a folder beside its lock."""
+    return (path for path in folder.rglob("*") if not path.is_dir() and path.name not in FILES)

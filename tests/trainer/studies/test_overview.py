@@ -9,12 +9,14 @@ from pathlib import Path
 
 import pytest
 import torch
+from click.testing import CliRunner
 
 from data.shards import SyncStore
 from trainer import runs
+from trainer.__main__ import main
 from trainer.config import Config
 from trainer.ranking import EvaluationProtocol, Result, Score, write_results
-from trainer.studies.overview import entries, format_entries, leftovers, remove
+from trainer.studies.overview import Leftover, entries, format_entries, leftovers, remove
 
 ROOT = Path(__file__).parents[3]
 CPU = torch.device("cpu")
@@ -40,13 +42,6 @@ def folder(tmp_path: Path, store: SyncStore, tiny: Callable[..., Config], monkey
     (folder / "notes" / "mine.txt").write_text("no run")
     assert bare.checkpoints() == []
     return folder
-
-
-def age(folder: Path) -> None:
-    """Let two days go by."""
-    then = time.time() - 48 * 3600
-    for path in folder.rglob("*"):
-        os.utime(path, (then, then))
 
 
 def make(command: str, *words: str) -> list[str]:
@@ -86,7 +81,6 @@ def test_no_run_at_all_is_an_empty_table(tmp_path: Path) -> None:
 
 
 def test_what_would_be_removed_is_shown_first(folder: Path) -> None:
-    age(folder)
     lines = make("clean-runs")
     assert [line.split()[0] for line in lines[1:-1]] == [f"work/runs/{name}" for name in ("bare", "empty", "stopped")]
     assert "stopped after 1 of 2 epochs" in lines[3]
@@ -97,13 +91,39 @@ def test_what_would_be_removed_is_shown_first(folder: Path) -> None:
     assert make("clean-runs") == ["no run in work/runs is to be removed"]
 
 
-def test_what_may_be_in_training_and_what_is_elsewhere_stays(folder: Path, tmp_path: Path) -> None:
-    assert [each.folder.name for each in leftovers(folder)] == ["empty"]
-    age(folder)
+def test_what_is_elsewhere_or_cannot_be_read_stays(folder: Path, tmp_path: Path) -> None:
     (folder / "stopped").rename(tmp_path / "elsewhere")
     (folder / "stopped").symlink_to(tmp_path / "elsewhere")
     (folder / "bare" / "run.json").write_text("{")
     found = leftovers(folder)
     assert [each.reason for each in found] == ["is empty"]
-    remove(found)
+    assert remove(found) == 1
     assert (tmp_path / "elsewhere" / "config.json").exists()
+
+
+def test_a_run_in_training_stays_and_takes_no_second_training(
+    folder: Path, tiny_arguments: list[str], store: SyncStore
+) -> None:
+    words = ["train", "--run", "long", "--sync", str(store.path), "--device", "cpu", *tiny_arguments, "--epochs", "999"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    with subprocess.Popen([sys.executable, "-m", "trainer", *words], env=environment) as training:
+        try:
+            while not (folder / "long" / "config.json").exists():
+                assert training.poll() is None
+                time.sleep(0.05)
+            long_ago = time.time() - 48 * 3600
+            for path in (folder / "long").iterdir():
+                os.utime(path, (long_ago, long_ago))
+            assert "long" not in {each.folder.name for each in leftovers(folder)}
+            second = CliRunner().invoke(main, words)
+            assert second.exit_code == 1
+            assert second.stderr == (
+                "error: work/runs/long: another training is at work on it: wait for its end, or stop it\n"
+            )
+            assert remove([Leftover(folder / "long", "seemed dead", 0)]) == 0
+        finally:
+            training.kill()
+    found = leftovers(folder)
+    assert {each.folder.name for each in found} == {"bare", "empty", "long", "stopped"}
+    assert remove(found) == 4
+    assert sorted(path.name for path in folder.iterdir()) == ["done", "notes"]

@@ -1,59 +1,19 @@
-"""Stores on disks that have no locks, and on disks that cannot be written."""
+"""Stores on disks that cannot be written."""
 
 from __future__ import annotations
 
-import errno
-import fcntl
-import os
 import shutil
-import socket
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
-from data.runtime.errors import RunError
 from data.shards import newest_store
 from pipeline.__main__ import main
-from pipeline.sync.lock import only_sync
 
 SYNC = ("sync", "--dataset", "walkers", "--painter", "recolour", "--device", "cpu", "--jobs", "1")
-
-
-@pytest.fixture(params=["ENOLCK", "ENOSYS", "EOPNOTSUPP"])
-def no_locks(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A file system without locks."""
-    number = getattr(errno, request.param)
-
-    def refuse(*_arguments: object) -> None:
-        raise OSError(number, os.strerror(number))
-
-    monkeypatch.setattr(fcntl, "flock", refuse)
-
-
-@pytest.mark.usefixtures("no_locks")
-def test_without_locks_a_sync_goes_on_and_keeps_others_out(tmp_path: Path) -> None:
-    with only_sync(tmp_path):
-        with pytest.raises(RunError, match="another sync is at work on it: wait"), only_sync(tmp_path):
-            pass
-        assert (tmp_path / ".holder").is_file()
-    with only_sync(tmp_path):
-        pass
-    assert not (tmp_path / ".holder").exists()
-
-
-@pytest.mark.usefixtures("no_locks")
-def test_without_locks_what_a_dead_process_left_is_taken_away(tmp_path: Path) -> None:
-    gone = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, text=True)
-    (tmp_path / ".holder").write_text(f"{gone.stdout.strip()} {socket.gethostname()}")
-    with only_sync(tmp_path):
-        assert (tmp_path / ".holder").read_text().startswith(f"{os.getpid()} ")
-    (tmp_path / ".holder").write_text("7 elsewhere")
-    with pytest.raises(RunError, match=r"process 7 on elsewhere\): .* remove .*holder"), only_sync(tmp_path):
-        pass
 
 
 @pytest.fixture

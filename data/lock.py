@@ -1,4 +1,4 @@
-"""The lock of a store's folder: one sync at a time, on file systems with and without locks."""
+"""The lock of a folder: one process at a time works on it, on file systems with and without locks."""
 
 from __future__ import annotations
 
@@ -19,18 +19,25 @@ _HOLDER = ".holder"
 # What file systems without locks, some network disks among them, answer.
 _NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
 
+FILES = (_FILE, _HOLDER)
+"""Names of what a lock leaves in a folder."""
+
 _log = get_logger(__name__)
 
 
 @contextlib.contextmanager
-def only_sync(folder: Path) -> Iterator[None]:
-    """Hold the folder's lock, which ends with this process, and clear what killed syncs left half written.
+def locked(folder: Path, work: str) -> Iterator[None]:
+    """Hold a folder's lock, which ends with this process, and clear what killed processes left half written in it.
 
     Where the file system has no locks, a file that names this machine and process stands for one; what a process that
     is gone has left of it is taken away, on the same machine.
 
+    Args:
+        folder: what to work on.
+        work: what is done there, for the message: "sync", "training".
+
     Raises:
-        RunError: another sync holds it.
+        RunError: another process holds it.
     """
     with contextlib.ExitStack() as held:
         lock = held.enter_context((folder / _FILE).open("a+"))
@@ -38,16 +45,31 @@ def only_sync(folder: Path) -> Iterator[None]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             if error.errno not in _NO_LOCKS:
-                raise _at_work(folder) from None
+                raise _at_work(folder, work) from None
             _log.debug("%s: its file system has no locks (%s)", folder, error.strerror)
-            held.enter_context(_holding(folder))
+            held.enter_context(_holding(folder, work))
         for leftover in folder.glob(f".*{SUFFIX}"):
             leftover.unlink(missing_ok=True)
         yield
 
 
+def is_locked(folder: Path) -> bool:
+    """Say whether another process holds a folder's lock; nothing is written."""
+    try:
+        with (folder / _FILE).open() as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        return False
+    except FileNotFoundError:
+        return False
+    except OSError as error:
+        if error.errno not in _NO_LOCKS:
+            return True
+        path = folder / _HOLDER
+        return path.exists() and not _left_over(path, socket.gethostname())
+
+
 @contextlib.contextmanager
-def _holding(folder: Path) -> Iterator[None]:
+def _holding(folder: Path, work: str) -> Iterator[None]:
     """Hold a file that only one process can make."""
     path, here = folder / _HOLDER, socket.gethostname()
     if _left_over(path, here):
@@ -58,10 +80,10 @@ def _holding(folder: Path) -> Iterator[None]:
     except FileExistsError:
         pid, host = _holder(path)
         if host == here:
-            raise _at_work(folder) from None
+            raise _at_work(folder, work) from None
         raise RunError(
-            f"{folder}: another sync is at work on it (process {pid} on {host}): wait for its end, or, if it is gone, "
-            f"remove {path}"
+            f"{folder}: another {work} is at work on it (process {pid} on {host}): wait for its end, or, if it is "
+            f"gone, remove {path}"
         ) from None
     try:
         yield
@@ -92,5 +114,5 @@ def _holder(path: Path) -> tuple[int, str]:
         return 0, ""
 
 
-def _at_work(folder: Path) -> RunError:
-    return RunError(f"{folder}: another sync is at work on it: wait for its end, or stop it")
+def _at_work(folder: Path, work: str) -> RunError:
+    return RunError(f"{folder}: another {work} is at work on it: wait for its end, or stop it")
