@@ -110,7 +110,7 @@ eval: setup ## rank the benchmark's galleries with a run's encoder: CMC, mAP, mI
 		$(call option,--data-root,DATA_ROOT) $(call option,--device,DEVICE) $(ARGS)
 
 .PHONY: search
-search: setup ## the photos in GALLERY most like QUERY: paths, scores and a strip to look at
+search: setup ## the photos in GALLERY most like QUERY, as a list and a strip; ARGS=--serve: on a page to upload photos to
 	@$(PY) -m trainer search $(call option,--run,RUN) $(call option,--query,QUERY) $(call option,--gallery,GALLERY) \
 		$(call option,--top,TOP) $(call option,--device,DEVICE) $(ARGS)
 

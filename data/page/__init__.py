@@ -4,6 +4,6 @@ page.py fills a template in the house's clothes (base.html, style.css), pictures
 """
 
 from data.page.page import make_page, write_page
-from data.page.pictures import picture_uri
+from data.page.pictures import jpeg, picture_uri
 
-__all__ = ["make_page", "picture_uri", "write_page"]
+__all__ = ["jpeg", "make_page", "picture_uri", "write_page"]

@@ -15,9 +15,14 @@ QUALITY = 72
 
 def picture_uri(pixels: npt.NDArray[np.uint8], height: int) -> str:
     """Give pixels, uint8 (H, W, 3), as the address of a JPEG in the page, made smaller if higher than `height`."""
+    return f"data:image/jpeg;base64,{base64.b64encode(jpeg(pixels, height)).decode()}"
+
+
+def jpeg(pixels: npt.NDArray[np.uint8], height: int) -> bytes:
+    """Give pixels, uint8 (H, W, 3), as the bytes of a JPEG, made smaller if higher than `height`."""
     image = Image.fromarray(pixels)
     if image.height > height:
         image = image.resize((max(1, round(image.width * height / image.height)), height), Image.Resampling.BILINEAR)
     stream = io.BytesIO()
     image.save(stream, format="JPEG", quality=QUALITY, optimize=True)
-    return f"data:image/jpeg;base64,{base64.b64encode(stream.getvalue()).decode()}"
+    return stream.getvalue()
