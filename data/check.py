@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from data.benchmark import Benchmark, Setting
-from data.photo import has_transparency, read_photo
+from data.photo import Photo
 from data.runtime.errors import InputError
 from data.runtime.processes import usable_jobs
 from data.runtime.progress import progress
@@ -141,8 +141,7 @@ def _open(paths: Sequence[Path]) -> Opened:
     transparent = 0
     for path in paths:
         try:
-            read_photo(path)
-            transparent += has_transparency(path)
+            transparent += Photo.read(path, path.parent).transparent
         except InputError as error:
             damaged.append(" ".join(str(error).splitlines()))
     return Opened(tuple(damaged), transparent)

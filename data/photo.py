@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import os
 import warnings
 from collections.abc import Iterable, Iterator
@@ -14,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageOps, PngImagePlugin, UnidentifiedImageError
 
+from data.jpeg import complete
 from data.runtime.errors import InputError
 
 MAX_PIXELS = 64_000_000
@@ -23,9 +23,6 @@ _PIXELS_AT_ONCE = 16_000_000  # of a batch: 48 MB
 PngImagePlugin.MAX_TEXT_CHUNK = 1 << 26
 PngImagePlugin.MAX_TEXT_MEMORY = 1 << 28
 
-_END_OF_JPEG = b"\xff\xd9"
-_PROBE = 4  # bytes of a JPEG, which never hold more than its last rows of blocks
-_LAST_ROWS = 34  # two rows of blocks, and what the colours of the lower one reach into
 _WHITE = (255, 255, 255, 255)
 
 
@@ -37,16 +34,19 @@ class Photo:
         path: its file.
         name: its path below the data set's root, with slashes, as `name_below` gives it.
         pixels: uint8 (H, W, 3), RGB.
+        transparent: whether its file has pixels that let white through.
     """
 
     path: Path
     name: str
     pixels: npt.NDArray[np.uint8]
+    transparent: bool = False
 
     @staticmethod
     def read(path: Path, root: Path) -> Photo:
         """Read the photo at `path` of the data set whose folder is `root`; InputError as `read_photo` raises it."""
-        return Photo(path, name_below(path, root), read_photo(path))
+        image, transparent = _open(path)
+        return Photo(path, name_below(path, root), np.array(image), transparent)
 
 
 @dataclass
@@ -107,7 +107,14 @@ def read_photo(path: str | Path, size: tuple[int, int] | None = None) -> np.ndar
     first frame is read, transparency is laid on white, grey of more than 8 bits is scaled to 8. Raises InputError for
     whatever cannot be read as a picture, and for pictures of more than MAX_PIXELS pixels.
     """
-    path = Path(path)
+    image, _ = _open(Path(path))
+    if size is not None and image.size != (size[1], size[0]):
+        image = image.resize((size[1], size[0]), Image.Resampling.BILINEAR)
+    return np.array(image)
+
+
+def _open(path: Path) -> tuple[Image.Image, bool]:
+    """The photo as RGB, and whether pixels of its file let white through."""
     try:
         if not path.is_file():
             raise InputError(f"{path}: there is no such file")
@@ -120,7 +127,7 @@ def read_photo(path: str | Path, size: tuple[int, int] | None = None) -> np.ndar
                 if image.width * image.height > MAX_PIXELS:
                     measured = f"{image.width} x {image.height} pixels"
                     raise InputError(f"{path}: {measured} are more than the {MAX_PIXELS:,} a photo may have")
-                image = _to_rgb(ImageOps.exif_transpose(_decoded(image, path)))
+                return _to_rgb(ImageOps.exif_transpose(_decoded(image, path)))
     except InputError:
         raise
     except PermissionError:
@@ -130,47 +137,32 @@ def read_photo(path: str | Path, size: tuple[int, int] | None = None) -> np.ndar
     except Exception as error:
         # Pillow's decoders meet a damaged file with errors of many kinds (OSError, SyntaxError, struct.error, ...).
         raise InputError(f"{path}: the picture cannot be read ({error}); copy it again or remove it") from None
-    if size is not None and image.size != (size[1], size[0]):
-        image = image.resize((size[1], size[0]), Image.Resampling.BILINEAR)
-    return np.array(image)
-
-
-def has_transparency(path: Path) -> bool:
-    """Whether the photo, one that `read_photo` reads, has pixels that let white through."""
-    with Image.open(path) as image:
-        return image.has_transparency_data and image.convert("RGBA").getextrema()[3][0] < 255
 
 
 def _decoded(image: Image.Image, path: Path) -> Image.Image:
-    """The picture decoded, and a JPEG that lacks next to nothing but the two bytes that mark its end, as well.
-
-    With its end marked the decoder makes up whatever is missing. How far down the file goes shows when some bytes more
-    are taken from it: the picture changes from there on. Of a progressive JPEG that says nothing, since every part of
-    its file changes all of the picture.
-    """
+    """The picture decoded, and a JPEG of which next to nothing is missing, as well."""
     try:
         image.load()
     except OSError:
-        content = path.read_bytes()
-        if image.format != "JPEG" or image.info.get("progressive") or content.endswith(_END_OF_JPEG):
-            raise
-        whole, shorter = (Image.open(io.BytesIO(held + _END_OF_JPEG)) for held in (content, content[:-_PROBE]))
-        changed = (np.asarray(whole) != np.asarray(shorter)).reshape(whole.height, -1).any(1)
-        if int(changed.argmax()) < whole.height - min(_LAST_ROWS, whole.height // 4):
+        whole = complete(path.read_bytes()) if image.format == "JPEG" else None
+        if whole is None:
             raise
         return whole
     return image
 
 
-def _to_rgb(image: Image.Image) -> Image.Image:
+def _to_rgb(image: Image.Image) -> tuple[Image.Image, bool]:
+    """The picture in RGB, and whether pixels of it let white through."""
     if image.mode.startswith("I"):
-        return Image.fromarray(_to_bytes(np.asarray(image).astype(np.int64), image.mode)).convert("RGB")
+        grey = Image.fromarray(_to_bytes(np.asarray(image).astype(np.int64), image.mode))
+        return grey.convert("RGB"), False
     if image.mode == "F":
         raise ValueError("its pixels are floating-point numbers, which have no agreed range")
     if image.has_transparency_data:
         image = image.convert("RGBA")
-        return Image.alpha_composite(Image.new("RGBA", image.size, _WHITE), image).convert("RGB")
-    return image.convert("RGB")
+        on_white = Image.alpha_composite(Image.new("RGBA", image.size, _WHITE), image)
+        return on_white.convert("RGB"), image.getextrema()[3][0] < 255
+    return image.convert("RGB"), False
 
 
 def _to_bytes(grey: npt.NDArray[np.int64], mode: str) -> npt.NDArray[np.uint8]:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image, PngImagePlugin
 
-from data.photo import has_transparency, name_below, photos_digest, read_batches, read_photo
+from data.photo import Photo, name_below, photos_digest, read_batches, read_photo
 from data.runtime.errors import InputError
 
 SCENE = np.random.default_rng(1).integers(0, 256, (8, 5, 3), dtype=np.uint8)
@@ -107,21 +107,33 @@ def test_a_name_follows_no_link(tmp_path: Path) -> None:
     assert name_below(tmp_path / "root" / "linked" / "a.jpg", tmp_path / "root") == "linked/a.jpg"
 
 
+@pytest.mark.parametrize("progressive", [False, True])
 @pytest.mark.parametrize("subsampling", [0, 2])
-def test_a_jpeg_that_lacks_its_last_two_bytes_is_a_picture(tmp_path: Path, subsampling: int) -> None:
-    scene = Image.fromarray(np.tile(SCENE, (20, 12, 1)))
-    scene.save(tmp_path / "whole.jpg", subsampling=subsampling)
+@pytest.mark.parametrize("scene", ["noise", "plain"])
+def test_a_jpeg_that_lacks_its_last_bytes_is_a_picture(
+    tmp_path: Path, subsampling: int, progressive: bool, scene: str
+) -> None:
+    pixels = np.tile(SCENE if scene == "noise" else np.full_like(SCENE, 99), (20, 12, 1))
+    Image.fromarray(pixels).save(tmp_path / "whole.jpg", subsampling=subsampling, progressive=progressive)
     content = (tmp_path / "whole.jpg").read_bytes()
+    whole = read_photo(tmp_path / "whole.jpg")
     for lacking in (1, 2):
         (tmp_path / "cut.jpg").write_bytes(content[:-lacking])
-        np.testing.assert_array_equal(read_photo(tmp_path / "cut.jpg"), read_photo(tmp_path / "whole.jpg"))
-    (tmp_path / "half.jpg").write_bytes(content[: len(content) // 2])
-    with pytest.raises(InputError, match=r"half\.jpg"):
-        read_photo(tmp_path / "half.jpg")
-    scene.save(tmp_path / "half.jpg", subsampling=subsampling, progressive=True)
-    (tmp_path / "half.jpg").write_bytes((tmp_path / "half.jpg").read_bytes()[:-500])
-    with pytest.raises(InputError, match=r"half\.jpg"):
-        read_photo(tmp_path / "half.jpg")
+        np.testing.assert_array_equal(read_photo(tmp_path / "cut.jpg"), whole)
+    (tmp_path / "cut.jpg").write_bytes(content[: -len(content) // 4])
+    with pytest.raises(InputError, match=r"cut\.jpg"):
+        read_photo(tmp_path / "cut.jpg")
+
+
+def test_a_jpeg_without_its_last_scans_is_no_picture(tmp_path: Path) -> None:
+    Image.fromarray(np.tile(SCENE, (20, 12, 1))).save(tmp_path / "whole.jpg", progressive=True)
+    content = (tmp_path / "whole.jpg").read_bytes()
+    scans = [place for place in range(len(content)) if content.startswith(b"\xff\xda", place)]
+    assert len(scans) > 3
+    for place in scans[1:]:
+        (tmp_path / "cut.jpg").write_bytes(content[:place])
+        with pytest.raises(InputError, match=r"cut\.jpg"):
+            read_photo(tmp_path / "cut.jpg")
 
 
 def test_a_png_with_much_text_is_a_picture(tmp_path: Path) -> None:
@@ -143,7 +155,7 @@ def test_transparency_is_told(tmp_path: Path) -> None:
     for name, alpha in (("clear.png", 128), ("opaque.png", 255)):
         Image.new("RGBA", (4, 4), (1, 2, 3, alpha)).save(tmp_path / name)
     Image.new("RGB", (4, 4)).save(tmp_path / "plain.png")
-    assert [has_transparency(tmp_path / name) for name in ("clear.png", "opaque.png", "plain.png")] == [
+    assert [Photo.read(tmp_path / name, tmp_path).transparent for name in ("clear.png", "opaque.png", "plain.png")] == [
         True,
         False,
         False,
