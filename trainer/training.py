@@ -209,6 +209,9 @@ def _judge(benchmark: Benchmark | None, store: SyncStore, workers: int, cameras:
     if benchmark is None:
         return None
     people = people_of(benchmark, store)
-    if people is None:
-        _log.info("who is in the photos is not known of all: training needs no labels, clusters are not rated by them")
+    unknown = len(store) if people is None else int((people < 0).sum())
+    if unknown:
+        rated = "not rated" if people is None else "rated by the others"
+        who = f"who is in {unknown:,} of {len(store):,} photos"
+        _log.info(f"{who} is not known: training needs no labels, clusters are {rated}")
     return Judge(benchmark, people, workers, cameras)

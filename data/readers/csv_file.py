@@ -49,7 +49,8 @@ def read(root: Path) -> Benchmark:
     if not seen:
         raise InputError(f"{file}: no photo in it; write a row for each")
     settings, validation = (
-        _settings(file, splits[f"{prefix}query"], splits[f"{prefix}gallery"]) for prefix in ("", "validation-")
+        _settings(file, part, *(splits[f"{part.replace(' ', '-')}{side}"] for side in ("query", "gallery")))
+        for part in ("", "validation ")
     )
     digest = hashlib.sha256(file.read_bytes()).hexdigest()
     return Benchmark("csv", file.parent, splits["train"], settings, validation, list_file=file, list_sha256=digest)
@@ -105,7 +106,7 @@ def _parse(folder: Path, row: dict[str, str]) -> tuple[str, ImageRecord]:
     return split, ImageRecord(path, person, row.get("camera") or f"({split})", clothes)
 
 
-def _settings(file: Path, query: list[ImageRecord], gallery: list[ImageRecord]) -> dict[str, Setting]:
+def _settings(file: Path, part: str, query: list[ImageRecord], gallery: list[ImageRecord]) -> dict[str, Setting]:
     if not query and not gallery:
         return {}
     if not query or not gallery:
@@ -113,11 +114,24 @@ def _settings(file: Path, query: list[ImageRecord], gallery: list[ImageRecord]) 
     settings = [Setting("standard", tuple(query), tuple(gallery))]
     asked, shown = (tuple(record for record in side if record.clothes is not None) for side in (query, gallery))
     if asked and shown:
-        dressed = [Setting(name, asked, shown) for name in SETTINGS if name != "standard"]
-        settings += [setting for setting in dressed if setting.queries_with_match()]
+        for setting in [Setting(name, asked, shown) for name in SETTINGS if name != "standard"]:
+            if setting.queries_with_match():
+                settings.append(setting)
+            else:
+                layout.warn_once(
+                    f"{file}: the {part}{setting.name} setting is left out: none of its {len(asked):,} queries has a "
+                    "match, by clothes and cameras"
+                )
         bare = len(query) + len(gallery) - len(asked) - len(shown)
         if bare and len(settings) > 1:
             layout.warn_once(
-                f"{file}: {bare:,} query and gallery photos have no clothes: the settings that need them leave them out"
+                f"{file}: {bare:,} {part}query and gallery photos have no clothes: the settings that need them leave "
+                "them out"
             )
+    elif asked or shown:
+        side, other = ("query", "gallery") if asked else ("gallery", "query")
+        layout.warn_once(
+            f"{file}: the {part}settings that need clothes are left out: {len(asked or shown):,} {side} photos have "
+            f"them, but no {other} photo"
+        )
     return named(*sorted(settings, key=lambda setting: SETTINGS.index(setting.name)))

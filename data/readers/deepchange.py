@@ -62,4 +62,7 @@ def _records(root: Path, folder: str, tracklets: bool) -> list[ImageRecord]:
         if match is None:
             raise InputError(f"{listing}, line {number}: expected a photo and its tracklet, like P1_C5_....jpg,12")
         records.append(ImageRecord(root / folder / match[1], match[2], match[4] if tracklets else match[3], None))
+    unlisted = set(layout.images(root / folder)) - {record.path for record in records}
+    if unlisted:
+        layout.warn_once(f"{listing}: {len(unlisted):,} pictures are not in it and left out, such as {min(unlisted)}")
     return records

@@ -27,7 +27,13 @@ def read(root: Path) -> Benchmark:
         raise InputError(f"{root} is not a folder: give the folder of your photos as DATA_ROOT")
     # A folder inside work/, such as a data set's, was meant as it was named.
     own = [root / FOLDER, *([] if WORK.absolute() in root.absolute().parents else [WORK.absolute()])]
-    photos = [path for path in layout.images(root) if not any(place in path.absolute().parents for place in own)]
+    pictures = layout.images(root)
+    photos = [path for path in pictures if not any(place in path.absolute().parents for place in own)]
     if not photos:
         raise InputError(f"{root}: no picture in it but annotations: give the folder of your photos as DATA_ROOT")
+    if len(photos) < len(pictures):
+        places = " and ".join(str(place) for place in own)
+        layout.say_once(
+            f"{len(pictures) - len(photos):,} pictures are left out, as they are no photos: those in {places}"
+        )
     return Benchmark("folder", root, [ImageRecord(path) for path in photos], {})

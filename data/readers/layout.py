@@ -109,6 +109,12 @@ def warn_once(line: str) -> None:
     _log.warning(line)
 
 
+@cache
+def say_once(line: str) -> None:
+    """Say, once a process, what is left out as it should be."""
+    _log.info(line)
+
+
 def read_text(path: Path) -> str:
     """Return the content of a text file: UTF-8, or UTF-16 where its byte-order mark says so, without the mark.
 

@@ -31,4 +31,9 @@ def read(root: Path) -> Benchmark:
 
 def _records(folder: Path) -> list[ImageRecord]:
     found = layout.named_images(folder, r"(-1|\d+)_c(\d+)s.*", "0002_c1s1_000451_03.jpg")
-    return [ImageRecord(path, match[1], match[2], None) for path, match in found if match[1] != "-1"]
+    records = [ImageRecord(path, match[1], match[2], None) for path, match in found if match[1] != "-1"]
+    if len(records) < len(found):
+        layout.say_once(
+            f"{folder}: {len(found) - len(records):,} detections of person -1 are left out, as they are to be"
+        )
+    return records

@@ -27,6 +27,11 @@ def read(root: Path) -> Benchmark:
     """Return the benchmark in `root`, the folder that holds train/, query/ and gallery/; InputError if it does not."""
     layout.require(root, "VC-Clothes", "train", "query", "gallery")
     query, gallery = _records(root / "query"), _records(root / "gallery")
+    strange = sum(len(side) - len(_by(side, "standard")) for side in (query, gallery))
+    if strange:
+        layout.warn_once(
+            f"{root}: {strange:,} query and gallery photos are left out, as their cameras are none of 1 to 4"
+        )
     settings = named(*(Setting(name, _by(query, name), _by(gallery, name)) for name in _CAMERAS))
     return Benchmark("vc-clothes", root, _records(root / "train"), settings, published=_PUBLISHED)
 

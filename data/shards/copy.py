@@ -69,6 +69,8 @@ def copy_shard(source: Path, target: Path, key: str, made_by: Mapping[str, Any])
                         redrawn=shard.redrawn[rows],
                         moved=shard.moved[rows],
                         agreement=shard.agreement[rows],
+                        # Counted for the shard as a whole.
+                        transparent=shard.transparent if start == 0 else 0,
                         masks=masks,
                     )
                 )

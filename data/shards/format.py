@@ -55,6 +55,7 @@ class ShardStatus:
         unannotated: (name, reason) of each photo whose annotation is missing or cannot be used.
         agreement: mean agreement of pose and parsing, 0 to 1, None if nothing is known of it.
         measured: in how many photos it was measured.
+        transparent: how many photos had transparent pixels, which were laid on white.
         seal: of its file, None of a shard that is being written, and in older manifests.
     """
 
@@ -65,6 +66,7 @@ class ShardStatus:
     unannotated: tuple[tuple[str, str], ...] = ()
     agreement: float | None = None
     measured: int = 0
+    transparent: int = 0
     seal: Seal | None = None
 
     @property
@@ -89,13 +91,14 @@ def shard_status(
     failures: Sequence[tuple[str, str]],
     unannotated: Sequence[tuple[str, str]],
     agreement: npt.NDArray[np.float32],
+    transparent: int,
 ) -> ShardStatus:
     """Give the status of a shard of these columns."""
     lacking = {source for source, _ in unannotated}
     alone = tuple(s for s, found in zip(sources, redrawn, strict=True) if not found and s not in lacking)
     known = agreement[~np.isnan(agreement)]
     mean = round(float(known.mean()), 4) if len(known) else None
-    return ShardStatus(name, len(sources), alone, tuple(failures), tuple(unannotated), mean, len(known))
+    return ShardStatus(name, len(sources), alone, tuple(failures), tuple(unannotated), mean, len(known), transparent)
 
 
 @dataclass(frozen=True)
@@ -171,6 +174,11 @@ class Manifest:
         return tuple(lacking for shard in self.shards for lacking in shard.unannotated)
 
     @property
+    def transparent(self) -> int:
+        """How many photos had transparent pixels."""
+        return sum(shard.transparent for shard in self.shards)
+
+    @property
     def agreement(self) -> float | None:
         """Mean agreement of pose and parsing over all photos in which it was measured, 0 to 1, or None."""
         measured = sum(shard.measured for shard in self.shards)
@@ -199,6 +207,7 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
         "failures": [{"path": name, "reason": reason} for name, reason in manifest.failures],
         "unannotated": [{"path": name, "reason": reason} for name, reason in manifest.unannotated],
         "agreement": manifest.agreement,
+        "transparent": manifest.transparent,
         "faults": [asdict(fault) for fault in manifest.faults],
         "photos_per_second": manifest.photos_per_second,
         "shards": [asdict(shard) for shard in manifest.shards],
@@ -253,5 +262,6 @@ def _shard(entry: Mapping[str, Any]) -> ShardStatus:
         tuple((name, reason) for name, reason in entry.get("unannotated", ())),
         entry.get("agreement"),
         int(entry.get("measured", 0)),
+        int(entry.get("transparent", 0)),
         Seal(**seal) if seal else None,
     )

@@ -31,6 +31,7 @@ class Shard:
     failures: tuple[tuple[str, str], ...]
     unannotated: tuple[tuple[str, str], ...]
     agreement: npt.NDArray[np.float32]
+    transparent: int
 
     def read(self, row: int, group: npt.NDArray[np.uint8]) -> None:
         """Read a group from the disk into `group`, uint8 (1+S, H, W, 3); InputError if its checksum is wrong."""
@@ -48,7 +49,15 @@ class Shard:
 
     def status(self) -> ShardStatus:
         """Say what is in it; no picture is read."""
-        return shard_status(self.path.name, self.sources, self.redrawn, self.failures, self.unannotated, self.agreement)
+        return shard_status(
+            self.path.name,
+            self.sources,
+            self.redrawn,
+            self.failures,
+            self.unannotated,
+            self.agreement,
+            self.transparent,
+        )
 
     def check_shape(self, photos: int, versions: int, size: tuple[int, int]) -> None:
         """Raise InputError unless the images are as many and as large as the manifest says."""
@@ -92,6 +101,7 @@ def open_shard(path: Path, key: str) -> Shard:
             failures=_reasons(file, "failed"),
             unannotated=_reasons(file, "unannotated") if "unannotated" in file else (),
             agreement=agreement,
+            transparent=int(file.attrs.get("transparent", 0)),
         )
     except (OSError, KeyError, ValueError, RuntimeError) as error:
         raise damaged(path, str(error)) from error

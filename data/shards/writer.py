@@ -43,6 +43,7 @@ class Groups:
             where that is not known of any.
         agreement: float32 (n,), how well pose and parsing agree, 0 to 1, or NaN; None where nothing is known of any.
         annotations: digest of each photo's annotation files, "" where nothing is known of them; empty for none at all.
+        transparent: how many photos had transparent pixels.
     """
 
     images: npt.NDArray[np.uint8]
@@ -53,6 +54,7 @@ class Groups:
     moved: npt.NDArray[np.float32]
     agreement: npt.NDArray[np.float32] | None = None
     annotations: Sequence[str] = ()
+    transparent: int = 0
     masks: npt.NDArray[np.uint8] | None = None
 
 
@@ -75,6 +77,7 @@ class ShardWriter:
         self._moved = np.empty((0, 2), np.float32)
         self._agreement = np.empty(0, np.float32)
         self._lacking: list[tuple[str, str]] = []
+        self._transparent = 0
 
     def add(self, groups: Groups) -> None:
         """Append groups; OSError if the disk is full."""
@@ -94,6 +97,7 @@ class ShardWriter:
         unknown = np.full(len(groups.sources), np.nan, np.float32)
         agreement = unknown if groups.agreement is None else groups.agreement
         self._agreement = np.concatenate([self._agreement, agreement])
+        self._transparent += groups.transparent
         self._sink.check()
 
     def _make_masks(self, outlines: int) -> h5py.Dataset:
@@ -112,7 +116,15 @@ class ShardWriter:
 
     def status(self) -> ShardStatus:
         """Say what is in the shard so far."""
-        return shard_status(self._name, self._sources, self._redrawn, self._failures, self._lacking, self._agreement)
+        return shard_status(
+            self._name,
+            self._sources,
+            self._redrawn,
+            self._failures,
+            self._lacking,
+            self._agreement,
+            self._transparent,
+        )
 
     def finish(self, attributes: Mapping[str, Any]) -> None:
         """Write all but the pictures."""
@@ -133,7 +145,7 @@ class ShardWriter:
         for name, column in columns.items():
             options = {"fletcher32": True, "chunks": column.shape} if column.size else {}
             self._file.create_dataset(name, data=column, **options)
-        self._file.attrs.update(attributes)
+        self._file.attrs.update({**attributes, "transparent": self._transparent})
 
 
 @contextmanager

@@ -24,6 +24,8 @@ _PARTS: tuple[tuple[tuple[Joint, ...], tuple[Region, ...]], ...] = (
     ((Joint.RIGHT_SHOULDER, Joint.LEFT_SHOULDER, Joint.RIGHT_HIP, Joint.LEFT_HIP), CLOTHING_REGIONS),
 )
 
+_doubted: set[str] = set()
+
 _log = get_logger(__name__)
 
 
@@ -54,6 +56,18 @@ def check_agreement(agreements: Sequence[float], origin: str) -> None:
         line = disagreement(mean, len(known), origin)
         if mean < REFUSED:
             raise InputError(line)
+        doubt(line, origin)
+
+
+def doubt(line: str, origin: str) -> None:
+    """Warn that pose and parsing may not belong together, once a process of the same ones, however often they are read.
+
+    Args:
+        line: the warning.
+        origin: where pose and parsing come from.
+    """
+    if origin not in _doubted:
+        _doubted.add(origin)
         _log.warning(line)
 
 

@@ -160,13 +160,13 @@ class KeypointsCsv:
     """Key points as the pose-transfer literature keeps them: a CSV with the header `name:keypoints_y:keypoints_x`.
 
     Each row has a photo's name and two lists of 18 whole numbers, -1 for a missing joint. The name is the photo's path
-    below its root, or its file name alone.
+    below its root, or its file name alone. A row that is wrong is its photo's fault.
 
     Args:
         file: the CSV.
 
     Raises:
-        InputError: no such file, or the first row that is wrong, with its number.
+        InputError: no such file, another header, or no row that can be read.
     """
 
     def __init__(self, file: str | Path) -> None:
@@ -174,7 +174,7 @@ class KeypointsCsv:
         if not self.file.is_file():
             raise InputError(f"{file}: no such file of key points")
         self._lines: dict[str, list[int]] = {}
-        self._joints = self._read()
+        self._rows = self._read()
 
     def check(self, names: Sequence[str]) -> None:
         """See that every photo has a row of its own.
@@ -189,7 +189,7 @@ class KeypointsCsv:
                 raise InputError(f"{self.file}, line {others[0]}: {name} has other joints in line {first}: keep one")
         if len(owners) < len(names):
             lacking = next(name for name in names if self._row(name) is None)
-            spare = (Path(row) for row in self._joints if Path(row) not in owners)
+            spare = (Path(row) for row in self._rows if Path(row) not in owners)
             tell_missing(self.file, "row of key points", (len(owners), len(names)), Path(lacking), spare)
 
     @property
@@ -205,7 +205,8 @@ class KeypointsCsv:
     def digest_of(self, name: str) -> str:
         """Of the photo's joints."""
         row = self._row(name)
-        return str(row and self._joints[row.as_posix()].tolist())
+        found = row and self._rows[row.as_posix()]
+        return str(found.tolist() if isinstance(found, np.ndarray) else found)
 
     def __call__(self, photos: Sequence[Photo]) -> list[npt.NDArray[np.float32] | NoAnnotation | None]:
         """Look up the joints of a batch."""
@@ -213,13 +214,13 @@ class KeypointsCsv:
         return [
             NoAnnotation(f"{photo.name}: no row of key points for it in {self.file}")
             if row is None
-            else self._joints[row.as_posix()]
+            else self._rows[row.as_posix()]
             for photo, row in zip(photos, rows, strict=True)
         ]
 
     def _row(self, name: str) -> Path | None:
         """The name of a photo's row: its own, or its file's alone."""
-        return next((Path(row) for row in (name, Path(name).name) if row in self._joints), None)
+        return next((Path(row) for row in (name, Path(name).name) if row in self._rows), None)
 
     def _shared(self, row: Path, first: str, second: str) -> InputError:
         return InputError(
@@ -227,29 +228,42 @@ class KeypointsCsv:
             "data set's folder as names"
         )
 
-    def _read(self) -> dict[str, npt.NDArray[np.float32]]:
+    def _read(self) -> dict[str, npt.NDArray[np.float32] | NoAnnotation]:
+        """The joints in each row, by its name, or why they cannot be read."""
         try:
             header, *rows = read_text(self.file).splitlines()
         except ValueError as error:
             raise InputError(f"{self.file}: empty or no text: give a CSV of key points") from error
         if header.strip() != "name:keypoints_y:keypoints_x":
             raise InputError(f"{self.file}: its first line is {header[:60]!r}, not 'name:keypoints_y:keypoints_x'")
-        joints: dict[str, npt.NDArray[np.float32]] = {}
+        joints: dict[str, npt.NDArray[np.float32] | NoAnnotation] = {}
         for number, row in enumerate(rows, start=2):
             if not row.strip():
                 continue
-            try:
-                name, *lists = row.rsplit(":", 2)
-                y, x = (np.array(json.loads(values), np.float32) for values in lists)
-                if x.shape != (len(Joint),) or y.shape != x.shape:
-                    raise ValueError(f"{y.size} and {x.size} numbers, not 18 and 18")
-            except (ValueError, TypeError) as error:
-                raise InputError(f"{self.file}, line {number}: no name and two lists of 18 ({error})") from error
-            name, found = name.strip(), _joints(np.stack([x, y], 1), (x >= 0) & (y >= 0))
-            if name not in joints or not np.array_equal(joints[name], found, equal_nan=True):
+            name, *lists = (part.strip() for part in row.rsplit(":", 2))
+            found = self._joints_of(lists, number)
+            if name not in joints or not _same(joints[name], found):
                 self._lines.setdefault(name, []).append(number)
             joints[name] = found
+        faults = [found for found in joints.values() if isinstance(found, NoAnnotation)]
+        if faults and len(faults) == len(joints):
+            raise InputError(f"none of {len(joints):,} rows can be read; the first: {faults[0].reason}")
         return joints
+
+    def _joints_of(self, lists: Sequence[str], number: int) -> npt.NDArray[np.float32] | NoAnnotation:
+        try:
+            y, x = (np.array(json.loads(values), np.float32) for values in lists)
+            if x.shape != (len(Joint),) or y.shape != x.shape:
+                raise ValueError(f"{y.size} and {x.size} numbers, not 18 and 18")
+        except (ValueError, TypeError, RecursionError) as error:
+            return NoAnnotation(f"{self.file}, line {number}: no name and two lists of 18 ({error}): mend the row")
+        return _joints(np.stack([x, y], 1), (x >= 0) & (y >= 0))
+
+
+def _same(one: npt.NDArray[np.float32] | NoAnnotation, other: npt.NDArray[np.float32] | NoAnnotation) -> bool:
+    if isinstance(one, NoAnnotation) or isinstance(other, NoAnnotation):
+        return False
+    return np.array_equal(one, other, equal_nan=True)
 
 
 def open_keypoints(place: Path) -> OpenPoseFolder | KeypointsCsv:

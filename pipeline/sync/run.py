@@ -26,7 +26,7 @@ from data.shards import (
     write_manifest,
     write_photos,
 )
-from pipeline.annotate.agreement import DOUBTFUL, REFUSED, disagreement
+from pipeline.annotate.agreement import DOUBTFUL, REFUSED, disagreement, doubt
 from pipeline.sync.notes import Notes
 from pipeline.sync.plan import Plan
 from pipeline.sync.pool import make_shards
@@ -253,12 +253,14 @@ def _warn(manifest: Manifest, origin: str) -> None:
     if failures:
         _log.warning("%s photos could not be read and are left out (see %s)", f"{len(failures):,}", MANIFEST)
     if manifest.agreement is not None and manifest.agreement < DOUBTFUL:
-        _log.warning(disagreement(manifest.agreement, manifest.redrawn, origin))
+        doubt(disagreement(manifest.agreement, manifest.redrawn, origin), origin)
     if lacking:
         _log.warning(
             "%s photos have no annotation that can be used; their versions are copies (see %s)",
             f"{len(lacking):,}",
             MANIFEST,
         )
+    if manifest.transparent:
+        _log.info("%s photos have transparent pixels, which are laid on white", f"{manifest.transparent:,}")
     if alone:
         _log.warning("in %s photos no person was found; their versions are copies (see %s)", f"{alone:,}", MANIFEST)

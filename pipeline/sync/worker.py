@@ -51,11 +51,13 @@ class Made:
 class _Batch:
     """(source, digest) of each photo of a batch that was read, the painter's sketch, (source, reason) of the others.
 
-    `annotations`: digests of the annotation files of those that were read.
+    `annotations`: digests of the annotation files of those that were read; `transparent`: how many of them let white
+    through.
     """
 
     read: list[tuple[str, str]]
     annotations: list[str]
+    transparent: int
     originals: npt.NDArray[np.uint8]
     sketch: Any
     failures: list[tuple[str, str]]
@@ -114,6 +116,7 @@ def _write(shard: ShardWriter, batch: _Batch, redrawn: Redrawn) -> None:
             moved=np.where(redrawn.found[:, None], change, np.float32(np.nan)),
             agreement=redrawn.agreement,
             annotations=batch.annotations,
+            transparent=batch.transparent,
             masks=redrawn.masks if redrawn.masks is None else np.where(found, redrawn.masks, UNKNOWN),
         )
     )
@@ -154,7 +157,10 @@ def _sketched(task: Task) -> Iterator[_Batch]:
         read = [(photo.name, digests[photo.name]) for photo in photos]
         annotations = [digest_annotation(files, photo.name) for photo in photos]
         originals = np.array([resize(photo.pixels, task.painter.size) for photo in photos], np.uint8)
-        yield _Batch(read, annotations, originals, task.painter.sketch(photos) if photos else None, batch.failures)
+        transparent = sum(photo.transparent for photo in photos)
+        yield _Batch(
+            read, annotations, transparent, originals, task.painter.sketch(photos) if photos else None, batch.failures
+        )
 
 
 def _unchanged(task: Task) -> Iterator[Path]:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from pathlib import Path
 
@@ -7,7 +8,19 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from data.readers import layout
+
 MakePhotos = Callable[..., None]
+
+
+@pytest.fixture
+def said(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> Callable[[], list[str]]:
+    """What was said since the start of the test."""
+    caplog.set_level(logging.INFO, "sync-person-cloud")
+    monkeypatch.setattr(logging.getLogger("sync-person-cloud"), "propagate", True)
+    layout.warn_once.cache_clear()
+    layout.say_once.cache_clear()
+    return lambda: [record.getMessage() for record in caplog.records]
 
 
 @pytest.fixture

@@ -34,12 +34,14 @@ _log = get_logger(__name__)
 
 
 def label_quality(labels: np.ndarray, people: np.ndarray) -> dict[str, float]:
-    """Rate how pseudo labels, int64 (N,), noise -1 and left out, agree with who is in the photos, int64 (N,).
+    """Rate how pseudo labels, int64 (N,), -1 for noise, agree with who is in the photos, int64 (N,), -1 where unknown.
+
+    Photos with a -1 are left out.
 
     ARI: adjusted Rand index, at most 1, 0 for chance. NMI: normalised mutual information, in [0, 1]. purity: the share
     of photos that belong to the person most frequent in their cluster, in [0, 1]. Without any cluster all are 0.
     """
-    kept = labels >= 0
+    kept = (labels >= 0) & (people >= 0)
     if not kept.any():
         return {"ARI": 0.0, "NMI": 0.0, "purity": 0.0}
     table = contingency_matrix(people[kept], labels[kept], sparse=True)
@@ -66,7 +68,7 @@ class Judge:
 
     Args:
         benchmark: whose labels they are.
-        people: the person of each photo of the store, int64 (N,); None where they are not all known.
+        people: the person of each photo of the store, int64 (N,), -1 where unknown; None where all are.
         workers: processes that read ahead; 0 reads in this one.
         cameras: the camera of each photo, (N,); None where they are not all known.
     """
@@ -152,18 +154,18 @@ def _without(setting: Setting, paths: Iterable[Path]) -> Setting | None:
 
 
 def people_of(benchmark: Benchmark, store: SyncStore) -> np.ndarray | None:
-    """Tell who is in each photo of the store, int64 (N,); None where the benchmark does not know all of its photos."""
+    """Tell who is in each photo of the store, int64 (N,), -1 where that is not known; None where it is of none."""
     return _numbers({name_below(record.path, benchmark.root): record.person for record in benchmark.train}, store)
 
 
 def cameras_of(benchmark: Benchmark, store: SyncStore) -> np.ndarray | None:
     """Tell which camera took each photo of the store, int64 (N,); None where that is not known of all."""
-    return _numbers({name_below(record.path, benchmark.root): record.camera for record in benchmark.train}, store)
+    cameras = _numbers({name_below(record.path, benchmark.root): record.camera for record in benchmark.train}, store)
+    return None if cameras is None or (cameras < 0).any() else cameras
 
 
 def _numbers(labels: Mapping[str, str | None], store: SyncStore) -> np.ndarray | None:
-    """Number the labels of the store's photos; None where one is missing."""
+    """Number the labels of the store's photos in their alphabetical order, -1 for a missing one; None if all are."""
     found = [labels.get(store.source(i)) for i in range(len(store))]
-    if None in found:
-        return None
-    return np.unique(np.array(found, dtype=str), return_inverse=True)[1].astype(np.int64)
+    numbers = {label: number for number, label in enumerate(sorted({label for label in found if label is not None}))}
+    return np.array([-1 if label is None else numbers[label] for label in found], np.int64) if numbers else None

@@ -120,6 +120,26 @@ def test_a_photo_without_clothes_does_not_take_the_settings_from_all_others(tmp_
 
 
 @pytest.mark.usefixtures("photos")
+def test_settings_that_nobody_can_be_found_in_are_named_once(tmp_path: Path, said: Callable[[], list[str]]) -> None:
+    file = write(tmp_path, FULL)
+    for _ in range(2):
+        open_benchmark("csv", file)
+    [line] = said()
+    assert line.startswith(
+        f"{file}: the validation same-clothing setting is left out: none of its 1 queries has a match"
+    )
+    for side in ("query", "gallery"):
+        rows = [line for line in FULL.splitlines() if ",validation" not in line]
+        bare = [",".join([*line.split(",")[:3], "", side]) if line.endswith(side) else line for line in rows]
+        file = write(tmp_path, "\n".join(bare), f"{side}.txt")
+        assert list(open_benchmark("csv", file).settings) == ["standard"]
+        other = "gallery" if side == "query" else "query"
+        assert said()[-1] == (
+            f"{file}: the settings that need clothes are left out: 2 {other} photos have them, but no {side} photo"
+        )
+
+
+@pytest.mark.usefixtures("photos")
 def test_a_hidden_file_is_no_second_list(tmp_path: Path) -> None:
     file = write(tmp_path, FULL)
     write(tmp_path, "junk", "._mine.csv")

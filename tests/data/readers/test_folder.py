@@ -14,7 +14,9 @@ from data.runtime.errors import InputError
 Make = Callable[..., None]
 
 
-def test_every_picture_is_a_training_photo_whatever_the_nesting(tmp_path: Path, make_photos: Make) -> None:
+def test_every_picture_is_a_training_photo_whatever_the_nesting(
+    tmp_path: Path, make_photos: Make, said: Callable[[], list[str]]
+) -> None:
     names = ["a.png", "b c/2.JPG", "b c/d/é.webp"]
     make_photos(*names, ".hidden/x.png", "annotation/a.png.png")
     (tmp_path / "notes.txt").write_text("no picture")
@@ -24,6 +26,7 @@ def test_every_picture_is_a_training_photo_whatever_the_nesting(tmp_path: Path, 
     assert {(record.person, record.camera, record.clothes) for record in benchmark.train} == {(None, None, None)}
     assert benchmark.settings == {}
     assert warnings(benchmark) == []
+    assert any("1 pictures are left out, as they are no photos: those in " in line for line in said())
 
 
 def test_what_nobody_knows_is_not_counted(tmp_path: Path, make_photos: Make) -> None:

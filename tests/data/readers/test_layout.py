@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,14 +15,6 @@ from data.runtime.walk import walk
 from data.walkers.dataset import Recipe, write_walkers
 
 Make = Callable[..., None]
-
-
-@pytest.fixture
-def said(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> Callable[[], list[str]]:
-    """What was warned of since the start of the test."""
-    monkeypatch.setattr(logging.getLogger("sync-person-cloud"), "propagate", True)
-    layout.warn_once.cache_clear()
-    return lambda: [record.getMessage() for record in caplog.records]
 
 
 def test_links_that_lead_upwards_or_to_what_was_read_are_left_out_and_counted(

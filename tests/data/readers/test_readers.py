@@ -13,6 +13,7 @@ from data.record import ImageRecord
 from data.runtime.errors import InputError
 
 Make = Callable[..., None]
+Said = Callable[[], list[str]]
 Labels = tuple[str | None, str | None, str | None]
 
 
@@ -25,7 +26,7 @@ def sides(setting: Setting) -> tuple[list[Labels], list[Labels]]:
     return labels(setting.query), labels(setting.gallery)
 
 
-def test_vc_clothes(tmp_path: Path, make_photos: Make) -> None:
+def test_vc_clothes(tmp_path: Path, make_photos: Make, said: Said) -> None:
     query = [f"query/0257-0{camera}-0{1 + (camera == 4)}-00.jpg" for camera in (1, 2, 3, 4)]
     gallery = [name.replace("query", "gallery").replace("-00.", "-07.") for name in query]
     make_photos("train/0001-01-01-00.jpg", "train/0001-04-02-03.JPG", *query, *gallery)
@@ -38,6 +39,11 @@ def test_vc_clothes(tmp_path: Path, make_photos: Make) -> None:
     assert sides(benchmark.settings["clothing-change"]) == ([three, four], [three, four])
     assert len(benchmark.settings["standard"].query) == len(benchmark.settings["standard"].gallery) == 4
     assert benchmark.settings["standard"].shots == ("multi-shot",)
+    assert said() == []
+    make_photos("gallery/0257-05-01-00.jpg")
+    assert len(open_benchmark("vc-clothes", tmp_path).settings["standard"].gallery) == 4
+    [line] = said()
+    assert "1 query and gallery photos are left out, as their cameras are none of 1 to 4" in line
 
 
 LTCC = (
@@ -89,7 +95,7 @@ def test_celeb_reid(tmp_path: Path, make_photos: Make, name: str) -> None:
     assert benchmark.published["train"] == ((632, 20_208) if name == "celeb-reid" else (490, 9_021))
 
 
-def test_deepchange(tmp_path: Path, make_photos: Make) -> None:
+def test_deepchange(tmp_path: Path, make_photos: Make, said: Said) -> None:
     folders = ("train-set", "val-set-query", "val-set-gallery", "test-set-query", "test-set-gallery")
     for person, folder in enumerate(folders):
         listed, unlisted = (f"P{person}_C0{person}_20200{day}_08_00_1.jpg" for day in (1, 2))
@@ -99,6 +105,9 @@ def test_deepchange(tmp_path: Path, make_photos: Make) -> None:
     assert labels(benchmark.train) == [("0", "100", None)]
     assert sides(benchmark.validation["standard"]) == ([("1", "101", None)], [("2", "102", None)])
     assert sides(benchmark.settings["standard"]) == ([("3", "103", None)], [("4", "104", None)])
+
+    assert len(said()) == 5
+    assert "train-set-bbox.txt: 1 pictures are not in it and left out, such as " in said()[0]
 
     by_camera = open_benchmark("deepchange-cameras", tmp_path)
     assert by_camera.name == "deepchange-cameras"
@@ -119,7 +128,7 @@ def test_last(tmp_path: Path, make_photos: Make) -> None:
     assert sides(benchmark.settings["standard"]) == sides(benchmark.validation["standard"]) == expected
 
 
-def test_market1501_drops_junk_and_keeps_distractors(tmp_path: Path, make_photos: Make) -> None:
+def test_market1501_drops_junk_and_keeps_distractors(tmp_path: Path, make_photos: Make, said: Said) -> None:
     make_photos(
         "bounding_box_train/0002_c1s1_000451_03.jpg",
         "query/0001_c1s1_001051_00.jpg",
@@ -132,6 +141,9 @@ def test_market1501_drops_junk_and_keeps_distractors(tmp_path: Path, make_photos
     benchmark = open_benchmark("market1501", tmp_path)
     assert labels(benchmark.train) == [("0002", "1", None)]
     assert sides(benchmark.settings["standard"]) == ([("0001", "1", None)], [("0000", "1", None), ("0001", "2", None)])
+    open_benchmark("market1501", tmp_path)
+    [line] = said()
+    assert line.endswith("bounding_box_test: 1 detections of person -1 are left out, as they are to be")
 
 
 def test_every_reader_says_what_is_missing(tmp_path: Path) -> None:

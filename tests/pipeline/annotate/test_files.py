@@ -168,7 +168,7 @@ def test_csv_joints_by_path_or_name(tmp_path: Path) -> None:
     [
         ("", "empty or no text"),
         ("name,x,y\n", "first line is 'name,x,y'"),
-        (f"{HEADER}\na.jpg: {ROW}\nb.jpg: [1, 2]: [3, 4]\n", "line 3.*2 and 2 numbers"),
+        (f"{HEADER}\nb.jpg: [1, 2]: [3, 4]\nc.jpg: 1\n", "none of 2 rows can be read.*line 2.*2 and 2 numbers"),
         (f"{HEADER}\nb.jpg\n", "line 2"),
         (f"{HEADER}\nb.jpg: [1, x]: [2]\n", "line 2"),
     ],
@@ -176,10 +176,25 @@ def test_csv_joints_by_path_or_name(tmp_path: Path) -> None:
 def test_bad_csvs_are_named_with_the_line(tmp_path: Path, content: str, complaint: str) -> None:
     file = tmp_path / "points.csv"
     file.write_text(content)
-    with pytest.raises(InputError, match=rf"points\.csv.*{complaint}"):
+    with pytest.raises(InputError, match=complaint):
         KeypointsCsv(file)
     with pytest.raises(InputError, match="no such file"):
         KeypointsCsv(tmp_path / "absent.csv")
+
+
+@pytest.mark.parametrize("bad", ["bad.jpg: [1, 2]: [3, 4]", "bad.jpg: x", "bad.jpg", f"bad.jpg: {ROW[:-1]}"])
+def test_a_bad_row_is_its_photo_s_fault(tmp_path: Path, bad: str) -> None:
+    file = tmp_path / "points.csv"
+    file.write_text(f"{HEADER}\ngood.jpg: {ROW}\n{bad}\n")
+    source = KeypointsCsv(file)
+    source.check(["good.jpg", "bad.jpg"])
+    good, lacking = source([photo("good.jpg"), photo("bad.jpg")])
+    assert joints_of(good).shape == (18, 2)
+    assert f"{file}, line 3: no name and two lists of 18" in reason(lacking)
+    before = source.digest_of("bad.jpg")
+    file.write_text(f"{HEADER}\ngood.jpg: {ROW}\nbad.jpg: {ROW}\n")
+    assert KeypointsCsv(file).digest_of("bad.jpg") != before
+    assert KeypointsCsv(file).digest_of("good.jpg") == source.digest_of("good.jpg")
 
 
 def named(*names: str) -> list[Photo]:

@@ -354,6 +354,27 @@ def test_if_all_annotations_are_damaged_one_line_says_so(walkers: Path) -> None:
         assert "none of 18 photos has an annotation that can be used; the first: " in result.output
 
 
+def test_doubts_about_pose_and_parsing_are_said_once(walkers: Path) -> None:
+    options = write_files(walkers)
+    for png in list(Path("maps").rglob("*.png"))[:9]:
+        Image.fromarray(np.flipud(np.asarray(Image.open(png)))).save(png)
+    chosen = ["--dataset", "walkers", "--painter", "recolour", *options, "--jobs", "1"]
+    result = CliRunner().invoke(main, ["sync", *chosen])
+    assert (result.exit_code, result.output.count("% only, by whether")) == (0, 1), result.output
+
+
+def test_transparency_is_counted_and_said(walkers: Path) -> None:
+    for photo in photos_of(walkers)[5:8]:
+        with Image.open(photo) as picture:
+            picture.putalpha(200)
+            picture.save(photo, format="png")
+    chosen = ["sync", "--dataset", "walkers", "--painter", "recolour", "--jobs", "1"]
+    for _ in range(2):
+        result = CliRunner().invoke(main, chosen)
+        assert result.output.count("3 photos have transparent pixels, which are laid on white") == 1, result.output
+    assert read_manifest(newest_store(Path("work/sync"))).transparent == 3
+
+
 @pytest.mark.parametrize("painter", ["pise", "recolour"])
 def test_maps_that_do_not_belong_to_the_photos_are_refused_before_the_work(walkers: Path, painter: str) -> None:
     options = write_files(walkers, turns=1)

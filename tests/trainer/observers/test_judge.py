@@ -53,8 +53,14 @@ def test_people_are_those_of_the_folders(store: SyncStore, tmp_path: Path) -> No
     people = people_of(benchmark, store)
     assert people is not None
     assert people.tolist() == [person for person in range(6) for _ in range(6)]
-    next((tmp_path / "dataset" / "rgb" / "train" / "001").iterdir()).unlink()
-    assert people_of(open_benchmark("walkers", store.manifest.root), store) is None
+    gone = sorted((tmp_path / "dataset" / "rgb" / "train" / "001").iterdir())[0]
+    gone.unlink()
+    left = people_of(open_benchmark("walkers", store.manifest.root), store)
+    assert left is not None
+    assert left.tolist() == [-1, *people.tolist()[1:]]
+    assert label_quality(people, left) == pytest.approx({"ARI": 1, "NMI": 1, "purity": 1})
+    unlabelled = [dataclasses.replace(record, person=None) for record in benchmark.train]
+    assert people_of(dataclasses.replace(benchmark, train=unlabelled), store) is None
 
 
 def test_validation_looks_at_no_test_photo(store: SyncStore, tiny: Callable[..., Config], tmp_path: Path) -> None:
