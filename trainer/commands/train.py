@@ -44,11 +44,9 @@ def train(
 
     Settings come from the preset (the data set's own if it has one, else paper), then --config, then single options.
     """
-    from trainer.distributed import one_voice
     from trainer.training import choose_settings, train_run
 
     given = {key: value for key, value in settings.items() if value is not None}
-    with one_voice():
-        config, folder = choose_settings(sync, dataset, name, preset, file, given)
-        place = find_device(device)
-        train_run(config, folder, name, place, count_workers(workers, place), tensorboard, wandb)
+    config, folder = choose_settings(sync, dataset, name, preset, file, given)
+    place = find_device(device)
+    train_run(config, folder, name, place, count_workers(workers, place), tensorboard, wandb)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
+import click
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
@@ -52,6 +53,8 @@ def one_voice() -> Iterator[None]:
     try:
         _store = next(rendezvous("env://"))[0]
         yield
+    except click.exceptions.Exit:
+        raise  # The help was asked for, which is no fault.
     except (Exception, KeyboardInterrupt) as fault:
         speaks, status = _speaks(fault), _status()
         _leave()
@@ -165,7 +168,9 @@ def _grouped() -> bool:
 def _speaks(fault: BaseException) -> bool:
     """Say whether this process is the first that fails; one that cannot reach rank 0 any more is not."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)  # torchrun's, when the first process has left: this one ends anyway.
-    status = 2 if isinstance(fault, InputError) else 130 if isinstance(fault, KeyboardInterrupt) else 1
+    status = (
+        2 if isinstance(fault, InputError | click.UsageError) else 130 if isinstance(fault, KeyboardInterrupt) else 1
+    )
     mine = f"{os.environ['RANK']} {status}"
     try:
         return _store is None or _store.compare_set(_FAULT, "", mine).decode().split()[0] == os.environ["RANK"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +21,9 @@ _CLASSIFIERS = ("fc.", "head.", "classifier.")
 def load_weights(body: nn.Module, path: Path) -> None:
     """Load a file's weights into a backbone; a classifier's keys are left out, all others must fit exactly.
 
-    The backbone may lie at any depth, under any prefix of its keys: what training codes wrap around it is left out. The
-    position embedding of a timm transformer is resampled to the pictures' size, as timm does.
+    The backbone may lie at any depth, under any prefix of its keys, and its stages may have numbers in place of names:
+    what training codes wrap around it is left out. The position embedding of a timm transformer is resampled to the
+    pictures' size, as timm does.
 
     Args:
         body: what is loaded into, in place.
@@ -49,7 +51,8 @@ def load_weights(body: nn.Module, path: Path) -> None:
 def _find_body(state: dict[str, Tensor], wanted: dict[str, Tensor]) -> dict[str, Tensor]:
     """Give what lies under the prefix under which most of the wanted keys lie: of several the first (MoCo's encoder_q).
 
-    Where few lie anywhere, all is given: names may be of another convention.
+    Where few lie anywhere, the stages may have numbers in place of names; else all is given, since names may be of
+    another convention.
     """
     prefixes: Counter[str] = Counter()
     for key in state:
@@ -58,8 +61,39 @@ def _find_body(state: dict[str, Tensor], wanted: dict[str, Tensor]) -> dict[str,
         prefixes.update(f"{start}." if start else "" for start, end in ends if end in wanted)
     [(prefix, found)] = prefixes.most_common(1) or [("", 0)]
     if 2 * found < len(wanted):
-        return state
+        return _find_numbered(state, wanted) or state
     return {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}
+
+
+def _find_numbered(state: dict[str, Tensor], wanted: dict[str, Tensor]) -> dict[str, Tensor] | None:
+    """Find a backbone whose parts were put into an `nn.Sequential`, and give the parts their names back.
+
+    Person re-identification does that to ResNets, with or without the first ReLU: what has no weights has no key, and
+    the others come in the backbone's own order.
+    """
+    names = list(dict.fromkeys(key.partition(".")[0] for key in wanted))
+    for prefix, numbers in _numbers(state).items():
+        named = {str(number): name for number, name in zip(sorted(numbers), names, strict=False)}
+        below = (key.removeprefix(prefix).partition(".") for key in state if key.startswith(prefix))
+        found = {
+            f"{named[part]}.{rest}": state[f"{prefix}{part}.{rest}"]
+            for part, _, rest in below
+            if part in named and rest
+        }
+        if 2 * len(found.keys() & wanted.keys()) >= len(wanted):
+            return found
+    return None
+
+
+def _numbers(keys: Iterable[str]) -> dict[str, set[int]]:
+    """The numbers that follow each prefix of some keys as words of their own."""
+    numbers: dict[str, set[int]] = {}
+    for key in keys:
+        words = key.split(".")
+        for place, word in enumerate(words):
+            if word.isdecimal():
+                numbers.setdefault("".join(f"{above}." for above in words[:place]), set()).add(int(word))
+    return numbers
 
 
 def _as_timm_would(body: nn.Module, state: dict[str, Tensor], path: Path) -> dict[str, Tensor]:

@@ -132,6 +132,24 @@ def test_what_training_codes_wrap_around_a_backbone_is_left_out(tmp_path: Path, 
         )
 
 
+@pytest.mark.parametrize(
+    ("prefix", "left_out"),
+    [("base.", ()), ("module.base.", ("relu",)), ("module.encoder.base.", ("avgpool", "fc")), ("", ("relu", "fc"))],
+)
+def test_stages_that_have_numbers_get_their_names_back(tmp_path: Path, prefix: str, left_out: tuple[str, ...]) -> None:
+    theirs = torchvision.models.resnet18()
+    parts = torch.nn.Sequential(*(part for name, part in theirs.named_children() if name not in left_out))
+    state = {prefix + key: value for key, value in parts.state_dict().items()}
+    state |= {"feat_bn.weight": torch.ones(512), "module.classifier.weight": torch.ones(9, 512)}
+    numbered, named = tmp_path / "numbered.pth", tmp_path / "named.pth"
+    torch.save({"state_dict": state, "epoch": 7}, numbered)
+    torch.save(theirs.state_dict(), named)
+    pictures = torch.randn(2, 3, *SIZE)
+    with torch.no_grad():
+        first, second = (made("resnet18", str(path), 2, SIZE)[0].eval()(pictures) for path in (numbered, named))
+    assert torch.equal(first, second)
+
+
 def test_weights_that_are_not_finite_are_the_file_s_fault(tmp_path: Path) -> None:
     path = tmp_path / "weights.pth"
     for value in (torch.nan, torch.inf):
