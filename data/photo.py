@@ -161,7 +161,7 @@ def _to_rgb(image: Image.Image) -> tuple[Image.Image, bool]:
     if image.has_transparency_data:
         image = image.convert("RGBA")
         on_white = Image.alpha_composite(Image.new("RGBA", image.size, _WHITE), image)
-        return on_white.convert("RGB"), image.getextrema()[3][0] < 255
+        return on_white.convert("RGB"), bool(np.asarray(image)[..., 3].min() < 255)
     return image.convert("RGB"), False
 
 

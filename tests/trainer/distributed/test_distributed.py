@@ -153,8 +153,9 @@ def test_an_error_is_one_line(
     arguments = ["-m", "trainer", "train", "--sync", str(store.path), *tiny_arguments, "--device", "cpu", *wrong]
     outputs = together([*arguments, "--preset", "walkers"], 2, tmp_path, status)
     begun = ("run ", "backbone ", "clustering ")  # what rank 0 says of a start that goes well
-    begun += ("Usage: ", "Try ") if said == "No such option" else ()
-    [line] = [line for output in outputs for line in output.splitlines() if line and not line.startswith(begun)]
+    usage = ("Usage: ", "Try ") if said == "No such option" else ()
+    lines = [line for output in outputs for line in output.splitlines() if line]
+    [line] = [line for line in lines if not line.startswith((*begun, *usage))]
     assert line.lower().startswith("error: ")
     assert said in line
 
