@@ -67,6 +67,14 @@ demo: setup ## the whole way on the built-in benchmark, in minutes: render, sync
 walkers: setup ## render the built-in benchmark of people who change clothes
 	@$(PY) -m data walkers $(call option,--data-root,DATA_ROOT) $(call option,--seed,SEED) $(call option,--jobs,JOBS) $(ARGS)
 
+.PHONY: photos
+photos: setup ## the way of plain photos, on a few rendered ones or those in DATA_ROOT: annotate, redraw, preview
+	@$(if $(DATA_ROOT),,$(PY) -m data photos $(call option,--seed,SEED))
+	@$(PY) -m pipeline sync --dataset folder --data-root "$(or $(DATA_ROOT),work/datasets/photos)" \
+		$(call option,--versions,S) $(call option,--templates,TEMPLATES) $(call option,--weights,WEIGHTS) \
+		$(call option,--device,DEVICE) $(call option,--jobs,JOBS) $(call option,--seed,SEED) $(ARGS)
+	@$(PY) -m pipeline preview --dataset folder
+
 .PHONY: check
 check: setup ## say what a data set holds, compare with the published counts, open every photo
 	@$(PY) -m data check $(call option,--dataset,DATASET) $(call option,--data-root,DATA_ROOT) $(call option,--jobs,JOBS) $(ARGS)

@@ -13,6 +13,7 @@ from data.runtime.errors import InputError
 from data.runtime.logs import get_logger
 from data.runtime.places import DATASETS, dataset_root
 from data.walkers.dataset import Recipe, write_walkers
+from data.walkers.plain import write_plain
 
 # `python -m data` gives this module the name __main__.
 _log = get_logger("data.command")
@@ -60,6 +61,21 @@ def render_walkers(data_root: Path, seed: int, jobs: int) -> None:
     """Render the built-in benchmark of people who change clothes, in PRCC's folder layout."""
     rendered = write_walkers(data_root, Recipe(seed=seed), jobs)
     _log.info(f"walkers: {'rendered in' if rendered else 'already in'} {data_root} (look at {data_root}/sheet.png)")
+
+
+@main.command("photos")
+@click.option(
+    "--data-root",
+    type=click.Path(path_type=Path),
+    default=DATASETS / "photos",
+    show_default=True,
+    help="the folder to write",
+)
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="other seed, other people")
+def render_photos(data_root: Path, seed: int) -> None:
+    """Render 24 plain photos of walkers, without labels and annotations, to try one's way with photos on."""
+    written = write_plain(data_root, seed)
+    _log.info(f"photos: {f'{written} rendered in' if written else 'already in'} {data_root}")
 
 
 if __name__ == "__main__":

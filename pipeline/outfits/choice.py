@@ -22,7 +22,7 @@ from pipeline.annotate.agreement import agreement
 from pipeline.annotate.annotator import Annotator, StoredAnnotations
 from pipeline.annotate.people import check_first, read_people
 from pipeline.framing import Canvas, resize
-from pipeline.outfits.garments import look
+from pipeline.outfits.garments import look, pick_apart
 from pipeline.outfits.shape import measure_shape
 from pipeline.outfits.suitability import against, joints_in_sight, upright_and_clothed
 from pipeline.outfits.templates import Templates
@@ -171,16 +171,6 @@ def distances(looks: npt.NDArray[np.float32], codes: npt.NDArray[np.float32]) ->
     parts = [cdist(points, points) for points in (looks, codes)]
     medians = [np.median(part[part > 0]) if part.any() else 1.0 for part in parts]
     return np.hypot(parts[0] / medians[0], parts[1] / medians[1])
-
-
-def pick_apart(distance: npt.NDArray[np.floating[Any]], first: int, count: int) -> list[int]:
-    """Pick `first`, then again and again whatever is farthest from all picked so far, by distances (N, N)."""
-    picked = [first]
-    while len(picked) < count:
-        gap = distance[:, picked].min(1)
-        gap[picked] = -1
-        picked.append(int(gap.argmax()))
-    return picked
 
 
 def _candidates(

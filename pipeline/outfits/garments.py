@@ -1,8 +1,9 @@
-"""Garments as they are seen: their colours in CIELAB, and how much these vary."""
+"""Garments as they are seen: their colours in CIELAB, how much these vary, and which outfits lie apart."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -58,3 +59,13 @@ def look(pixels: npt.NDArray[np.uint8], parsing: npt.NDArray[np.uint8]) -> npt.N
     seen = [garment if len(garment) else known[0] for garment in worn]
     parts = [np.append(garment.mean(0), garment[:, 0].std()) for garment in seen]
     return (np.concatenate(parts) / np.sqrt(2)).astype(np.float32)
+
+
+def pick_apart(distance: npt.NDArray[np.floating[Any]], first: int, count: int) -> list[int]:
+    """Pick `first`, then again and again whatever is farthest from all picked so far, by distances (N, N)."""
+    picked = [first]
+    while len(picked) < count:
+        gap = distance[:, picked].min(1)
+        gap[picked] = -1
+        picked.append(int(gap.argmax()))
+    return picked

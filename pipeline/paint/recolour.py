@@ -77,7 +77,7 @@ class Sketch:
 
 
 class RecolourPainter:
-    """Gives each photo's garments the colours of S other training photos' garments; a `Painter`.
+    """Gives each photo's garments the colours of S other training photos' garments, far from each other; a `Painter`.
 
     A garment's mean in CIELAB becomes the other garment's; texture and folds stay, stronger or weaker as the other's
     lightness varies more or less, within bounds. The lightest and the darkest pixels move no farther out than the rest.
@@ -114,7 +114,7 @@ class RecolourPainter:
         """What decides a pixel; `version` is raised when colours are moved otherwise."""
         return {
             "painter": "recolour",
-            "version": 1,
+            "version": 2,
             "annotator": self.annotator.digest,
             "colours": {"photos": CANDIDATES, "seed": self.seed},
             "regions": self.regions,
@@ -143,13 +143,17 @@ class RecolourPainter:
     def sketch(self, photos: Sequence[Photo]) -> Sketch:
         """Annotate the photos and measure their garments."""
         originals = np.stack([resize(photo.pixels, self.size) for photo in photos])
-        dealt = np.stack([self._palette.deal(self.versions, self.seed, photo.name) for photo in photos])
         people = find_people(self.annotator, photos)
         sitters = {
             row: _sit(originals[row], annotation.resize(*self.size).parsing, self.regions)
             for row, annotation in people.annotations.items()
         }
-        return Sketch(originals, dealt, sitters, people.agreement, people.reasons)
+        colours = [sitters[row].means if row in sitters else None for row in range(len(photos))]
+        dealt = [
+            self._palette.deal(self.versions, self.seed, photo.name, own)
+            for photo, own in zip(photos, colours, strict=True)
+        ]
+        return Sketch(originals, np.stack(dealt), sitters, people.agreement, people.reasons)
 
     def paint(self, sketch: Sketch) -> Redrawn:
         """Recolour the garments."""

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 from data import open_benchmark
 from data.annotation import CLOTHING_REGIONS, Region, read_annotation
@@ -16,6 +17,7 @@ from data.runtime.errors import InputError
 from data.walkers.camera import CAMERAS, draw_shot
 from data.walkers.dataset import Recipe, WalkerPhoto, photo_at, photos, read_recipe, scene, write_walkers
 from data.walkers.person import draw_identity, draw_outfit
+from data.walkers.plain import write_plain
 from data.walkers.render import render
 
 SMALL = Recipe(train_people=2, val_people=1, test_people=2, train_photos=2, test_photos=1, height=64, width=32)
@@ -142,3 +144,15 @@ def test_a_photo_is_drawn_as_it_always_was() -> None:
     pixels, annotation = render(*scene(Recipe(), WalkerPhoto("train", 3, "C", 2)))
     drawn = hashlib.sha256(pixels.tobytes() + annotation.parsing.tobytes()).hexdigest()
     assert drawn == "c5c63cd0db02656f2de88b47a3be26c9487daa2af33bc08ec383379ba7b6039b"
+
+
+def test_plain_photos_show_people_and_tell_nothing_else(tmp_path: Path) -> None:
+    root = tmp_path / "photos"
+    assert write_plain(root) == 24
+    files = sorted(file for file in root.rglob("*") if file.is_file())
+    assert [file.suffix for file in files] == [".jpg"] * 24
+    pictures = [np.asarray(Image.open(file)) for file in files]
+    assert {picture.shape for picture in pictures} == {(256, 128, 3)}
+    assert len({picture.tobytes() for picture in pictures}) == 24
+    assert write_plain(root, seed=1) == 0, "what is there stays"
+    assert np.array_equal(np.asarray(Image.open(files[0])), pictures[0])

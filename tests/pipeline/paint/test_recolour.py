@@ -146,3 +146,25 @@ def test_bright_ground_at_the_edge_of_dark_clothes_makes_no_specks(rendered: Pat
     assert (edge <= np.maximum(ground, garment) + 1).all()
     assert (edge <= ground + 1).any(), "of the donors some are darker than the ground"
     assert np.abs(redrawn.images[0, :, 12:48, 10:22].astype(int) - pixels[12:48, 10:22]).mean() > 10
+
+
+def test_colours_far_from_the_photo_and_from_each_other_are_dealt() -> None:
+    random = np.random.default_rng(0)
+    means = np.full((60, 8, 3), np.nan, np.float32)
+    means[:, Region.UPPER_CLOTHES] = random.normal((20, 0, 0), 2, (60, 3))
+    means[::8, Region.UPPER_CLOTHES] = random.normal((45, 50, 30), 2, (8, 3))
+    means[4::8, Region.UPPER_CLOTHES] = random.normal((35, 10, -50), 2, (7, 3))
+    spreads = np.where(np.isnan(means[..., 0]), np.nan, 5).astype(np.float32)
+    palette = Palette(tuple(map(str, range(60))), np.zeros((60, 4, 2, 3), np.uint8), means, spreads)
+    own = means[1]
+    for name in map(str, range(100, 120)):
+        dealt = palette.deal(4, 0, name, own)
+        assert len(set(dealt)) == 4
+        drawn = palette.deal(16, 0, name)
+        assert set(dealt) <= set(drawn)
+        for kind in (0, 4):
+            assert any(number % 8 == kind for number in dealt) == any(number % 8 == kind for number in drawn)
+    np.testing.assert_array_equal(palette.deal(4, 0, "100"), palette.deal(16, 0, "100")[:4])
+    lacking = np.full((8, 3), np.nan, np.float32)
+    lacking[Region.SKIRT] = 50
+    assert len(set(palette.deal(4, 0, "100", lacking))) == 4, "where no photo has such a garment, any serves"
