@@ -51,7 +51,7 @@ def test_a_variable_that_is_not_set_gives_no_option() -> None:
 
 def test_every_variable_has_a_line() -> None:
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
-    used = {*re.findall(r"call option,--[a-z-]+,([A-Z_]+)", makefile), "ARGS", "GPUS", "PYTHON"}
+    used = {*re.findall(r"call (?:option|flag),--[a-z-]+,([A-Z_]+)", makefile), "ARGS", "GPUS", "PYTHON"}
     assert set(re.findall(r"^#: ([A-Z_]+) ", makefile, re.MULTILINE)) == used
 
 
