@@ -17,6 +17,8 @@ from data.runtime.logs import log_to_console
 
 # Commands load joblib later. What it says then, `data.runtime.processes` says in one line.
 warnings.filterwarnings("ignore", message=".*joblib will operate in serial mode")
+# Said where an error, which has its own line, or an interrupt ends the work.
+warnings.filterwarnings("ignore", message=".*tasks (which were still being processed|have been successfully executed)")
 
 
 class OneLineGroup(click.Group):

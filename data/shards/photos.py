@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from data.photo import name_below
+from data.photo import names_below
 from data.runtime.files import writing
 from data.runtime.progress import progress
 from data.runtime.walk import digest_file
@@ -101,7 +101,7 @@ def record_photos(photos: Sequence[Path], root: Path, known: PhotoRecord | None 
             bytes are not read.
     """
     taken = time.time_ns()
-    names = np.array([os.fsencode(name_below(photo, root)) for photo in photos], np.bytes_)
+    names = _encode(photos, root)
     status = _look_at(photos)
     digests = np.zeros(len(photos), "S64")
     if known:
@@ -163,7 +163,7 @@ def compare_photos(record: PhotoRecord, photos: Sequence[Path], root: Path) -> C
         photos: those there are now.
         root: the data set's folder.
     """
-    names = np.array([os.fsencode(name_below(photo, root)) for photo in photos], np.bytes_)
+    names = _encode(photos, root)
     status = _look_at(photos)
     there = np.flatnonzero(status[:, 0] >= 0)
     names, status = names[there], status[there]
@@ -179,18 +179,22 @@ def compare_photos(record: PhotoRecord, photos: Sequence[Path], root: Path) -> C
     return Changes(_texts(names[changed]), _texts(record.names[gone]), _texts(names[rows < 0]))
 
 
+def _encode(photos: Sequence[Path], root: Path) -> npt.NDArray[np.bytes_]:
+    return np.array([os.fsencode(name) for name in names_below(photos, root)], np.bytes_)
+
+
 def _look_at(photos: Sequence[Path]) -> npt.NDArray[np.int64]:
     """What the file system says of each file, int64 (N, 4)."""
     pieces = [photos[start : start + _LOOKED_AT] for start in range(0, len(photos), _LOOKED_AT)]
     with ThreadPoolExecutor() as pool:
-        return np.array([row for piece in pool.map(_statuses, pieces) for row in piece], np.int64).reshape(-1, 4)
+        return np.concatenate([np.empty((0, 4), np.int64), *pool.map(_statuses, pieces)])
 
 
-def _statuses(photos: Sequence[Path]) -> list[tuple[int, int, int, int]]:
-    return [_status(photo) for photo in photos]
+def _statuses(photos: Sequence[Path]) -> npt.NDArray[np.int64]:
+    return np.array([_status(str(photo)) for photo in photos], np.int64)
 
 
-def _status(photo: Path) -> tuple[int, int, int, int]:
+def _status(photo: str) -> tuple[int, int, int, int]:
     try:
         found = os.stat(photo)
     except OSError:

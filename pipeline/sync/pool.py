@@ -26,7 +26,7 @@ from pipeline.sync.worker import Made, Task, make_shard
 _log = get_logger(__name__)
 
 # Errors that another attempt would meet again.
-_LASTING = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS)
+_LASTING = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS)
 
 
 def make_shards(tasks: Sequence[Task], notes: Notes, jobs: int, cluster: str | None) -> list[ShardFault]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 import shutil
@@ -73,8 +74,11 @@ def run_sync(
         recorded = recorded_shards(folder, plan.key)
         whole, _ = whole_shards(plan.tasks, recorded, {} if deep else recorded)
         if _is_complete(plan, whole) and not (retry_failed and any(shard.with_failures for shard in whole.values())):
-            # Nothing is made, so no lock is needed, and the disk need not be writable.
-            manifest, made, done = _ask_for(plan, whole), 0, "complete already, nothing to do"
+            # Nothing is made, so the disk need not be writable; where it is, the lock clears what a kill has left.
+            with contextlib.ExitStack() as held:
+                with contextlib.suppress(RunError, OSError):
+                    held.enter_context(locked(folder, "sync"))
+                manifest, made, done = _ask_for(plan, whole), 0, "complete already, nothing to do"
         else:
             with locked(folder, "sync"):
                 manifest, made = _complete(plan, _left_whole(plan, whole, retry_failed), jobs, cluster)

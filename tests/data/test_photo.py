@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image, PngImagePlugin
 
-from data.photo import Photo, name_below, photos_digest, read_batches, read_photo
+from data.photo import Photo, name_below, names_below, photos_digest, read_batches, read_photo
 from data.runtime.errors import InputError
 
 SCENE = np.random.default_rng(1).integers(0, 256, (8, 5, 3), dtype=np.uint8)
@@ -98,6 +98,14 @@ def test_a_name_is_the_path_below_the_root_however_either_is_written(
     assert name_below(photo, tmp_path / "root") == "a/größe 1.jpg"
     assert name_below(photo, Path("root")) == "a/größe 1.jpg"
     assert name_below(Path("root/a/../a/größe 1.jpg"), tmp_path / "root") == "a/größe 1.jpg"
+
+
+@pytest.mark.parametrize("root", ["root", "/absolute/root", ".", "../beside", "/"])
+def test_names_of_many_photos_are_those_of_each(root: str) -> None:
+    below = ("a.jpg", "a/two words.jpg", "..a/b..jpg", "a/../a.jpg", "größe/衣.jpg", "../root2/a.jpg")
+    photos = [Path(root, name) for name in below]
+    photos += [photo.absolute() for photo in photos]
+    assert names_below(photos, Path(root)) == [name_below(photo, Path(root)) for photo in photos]
 
 
 def test_a_name_follows_no_link(tmp_path: Path) -> None:
