@@ -10,8 +10,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 import data
-from data import photo as photos
 from data.annotation import FOLDER
+from data.photo import Photo
 from data.runtime.errors import InputError
 from data.shards import SyncStore, newest_store, read_manifest
 from pipeline.__main__ import main
@@ -91,15 +91,15 @@ def test_photos_that_could_not_be_read_are_tried_again_when_asked_for(
     walkers: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A network disk that fails once, say."""
-    unlucky, reading = walkers.absolute() / names(walkers)[7], photos.read_photo
+    unlucky, reading = walkers.absolute() / names(walkers)[7], Photo.read
 
-    def read(path: Path, *arguments: object) -> object:
+    def read(path: Path, root: Path) -> Photo:
         if path == unlucky:
             raise InputError(f"{path}: the picture cannot be read (Input/output error); copy it again or remove it")
-        return reading(path)
+        return reading(path, root)
 
     with monkeypatch.context() as failing:
-        failing.setattr(photos, "read_photo", read)
+        failing.setattr(Photo, "read", staticmethod(read))
         assert "17 photos redrawn (3 of 3 shards made now)" in run("sync", *OPTIONS).output
     folder = newest_store(STORES)
     before = {path.name: path.stat().st_ino for path in folder.glob("shard-*")}
