@@ -2,7 +2,15 @@
 
 from trainer.batches.augment import DRAWS, Behind, Input, augment, augment_labels, normalise, soft_masks
 from trainer.batches.backgrounds import Backgrounds, find_backgrounds
-from trainer.batches.groups import Groups, died_line, plan_epoch, read_groups, read_with_masks, reader_died
+from trainer.batches.groups import (
+    Groups,
+    died_line,
+    plan_epoch,
+    read_ahead,
+    read_groups,
+    read_with_masks,
+    reader_died,
+)
 from trainer.batches.photos import read_photos, read_readable_photos
 from trainer.batches.views import Views, make_views
 
@@ -20,6 +28,7 @@ __all__ = [
     "make_views",
     "normalise",
     "plan_epoch",
+    "read_ahead",
     "read_groups",
     "read_photos",
     "read_readable_photos",

@@ -88,7 +88,23 @@ def read_with_masks(
     masked: bool = True,
 ) -> Iterator[Groups]:
     """Yield as `read_groups` does, with the masks of those images, M being 1 or `images`; None if not `masked`."""
-    reader = _Reader(store, batches, images, masked)
+    for batch in read_ahead(_Reader(store, batches, images, masked), workers, pin):
+        if isinstance(batch, Exception):
+            raise RunError(str(batch))
+        yield batch
+
+
+def read_ahead(reader: Dataset[Any], workers: int, pin: bool) -> Iterator[Any]:
+    """Yield what a reader of batches gives, one item a batch, read by processes that Ctrl-C leaves to their work.
+
+    Args:
+        reader: gives a batch, or the error that kept it from it: torch would wrap what it raised in its own traceback.
+        workers: processes that read ahead; 0 reads in this one.
+        pin: whether the batches lie in memory that a GPU can fetch from while it computes.
+
+    Raises:
+        RunError: a reading process died.
+    """
     loader: DataLoader[Any] = DataLoader(
         reader,
         batch_size=None,
@@ -98,10 +114,7 @@ def read_with_masks(
         worker_init_fn=_ignore_interrupt,
     )
     try:
-        for batch in loader:
-            if isinstance(batch, Exception):
-                raise RunError(str(batch))
-            yield batch
+        yield from loader
     except (RuntimeError, EOFError, ConnectionError) as error:
         if isinstance(error, RuntimeError) and not reader_died(error):
             raise
@@ -116,7 +129,7 @@ def reader_died(error: RuntimeError) -> bool:
 def died_line(error: Exception) -> str:
     """Give what to tell the user when a reading process has died."""
     reason = " ".join(str(error).split()) or "it was killed; is there enough memory?"
-    return f"a process that reads the shards died: {reason} (fewer: --workers)"
+    return f"a process that reads ahead died: {reason} (fewer: --workers)"
 
 
 def _ignore_interrupt(_worker: int) -> None:
@@ -125,7 +138,7 @@ def _ignore_interrupt(_worker: int) -> None:
 
 
 class _Reader(Dataset[Any]):
-    """One item a batch. A fault is returned, not raised: torch would wrap it in the traceback of its worker."""
+    """One item a batch."""
 
     def __init__(self, store: SyncStore, batches: np.ndarray | list[np.ndarray], images: int, masked: bool) -> None:
         self.store, self.batches, self.images, self.masked = store, batches, images, masked

@@ -10,15 +10,13 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import Dataset
 
 from data.annotation import annotation_files, read_annotation
 from data.photo import read_photo
 from data.runtime.errors import InputError
+from trainer.batches import read_ahead
 from trainer.supervised.labels import LabelledPhotos
-
-_AHEAD = 4
-"""Batches that each reading process keeps ready."""
 
 Pixels = tuple[Tensor, Tensor]
 """Photos, uint8 (n, H, W, 3), and their parsing, uint8 (n, H, W), or (0,) where it was not asked for."""
@@ -60,15 +58,9 @@ def read_batches(
 
     Raises:
         InputError: a photo or its annotation cannot be read.
+        RunError: a reading process died.
     """
-    loader: DataLoader[Any] = DataLoader(
-        _Photos(photos, batches, size, parsing),
-        batch_size=None,
-        num_workers=workers,
-        pin_memory=pin,
-        prefetch_factor=_AHEAD if workers else None,
-    )
-    for batch in loader:
+    for batch in read_ahead(_Photos(photos, batches, size, parsing), workers, pin):
         if isinstance(batch, InputError):
             raise batch
         yield batch
@@ -89,7 +81,7 @@ def require_parsing(photos: LabelledPhotos) -> None:
 
 
 class _Photos(Dataset[Any]):
-    """One item a batch. A fault is returned, not raised: torch would wrap it in the traceback of its worker."""
+    """One item a batch."""
 
     def __init__(self, photos: LabelledPhotos, batches: np.ndarray, size: tuple[int, int], parsing: bool) -> None:
         self.photos, self.batches, self.size, self.parsing = photos, batches, size, parsing

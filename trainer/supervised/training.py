@@ -12,7 +12,7 @@ import torch
 
 from data.benchmark import Benchmark
 from data.photo import name_below, photos_digest
-from data.runtime.errors import Interrupted, RunError
+from data.runtime.errors import InputError, Interrupted, RunError
 from data.runtime.logs import get_logger, log_to_folder
 from data.runtime.places import RUNS
 from data.runtime.progress import progress
@@ -126,8 +126,8 @@ class BaselineTraining:
 
         Raises:
             Interrupted: a signal came.
-            InputError: a photo or its annotation cannot be read.
-            RunError: the loss is not finite.
+            InputError: a photo or its annotation cannot be read; what was learnt before is saved.
+            RunError: the loss is not finite, or a reading process died.
         """
         config = self.config
         while self._opening:
@@ -142,7 +142,12 @@ class BaselineTraining:
                         self._save()
                         where = f"stopped and saved in epoch {self.epoch + 1}"
                         raise Interrupted(f"{where}: repeat the same command to go on")
-                    self.step(*next(batches))
+                    try:
+                        pixels, indices = next(batches)
+                    except (InputError, RunError):
+                        self._save()
+                        raise
+                    self.step(pixels, indices)
                     bar.advance()
                 self._end_epoch((time.perf_counter() - begun) / left)
 

@@ -101,5 +101,5 @@ def test_a_reading_process_that_dies_is_reported(store: SyncStore) -> None:
         assert process.stdout is not None
         os.kill(int(process.stdout.readline()), signal.SIGKILL)
         said = process.stdout.read()
-    assert said.startswith("a process that reads the shards died: ")
+    assert said.startswith("a process that reads ahead died: ")
     assert len(said.splitlines()) == 1

@@ -212,6 +212,25 @@ def test_a_loss_that_is_not_finite_ends_the_training(benchmark: Benchmark, monke
         train_baseline(quick(lr=1e30, epochs=9), benchmark, "one", CPU, 0)
 
 
+def test_reading_ahead_changes_nothing(benchmark: Benchmark) -> None:
+    first = trained(quick("sgps"), benchmark, "one")
+    train_baseline(quick("sgps"), benchmark, "two", CPU, 1)
+    assert_same(first, runs.find_run("two").checkpoint())
+
+
+def test_a_photo_that_goes_while_it_is_trained_on_costs_nothing_learnt(benchmark: Benchmark) -> None:
+    """The steps before it are kept, and the same command goes on once the photo is back."""
+    whole = trained(quick(), benchmark, "whole")
+    photo = benchmark.train[0].path
+    kept = photo.read_bytes()
+    photo.unlink()
+    with pytest.raises(InputError, match="there is no such file"):
+        train_baseline(quick(), benchmark, "cut", CPU, 0)
+    assert runs.find_run("cut").begun
+    photo.write_bytes(kept)
+    assert_same(whole, trained(quick(), benchmark, "cut"))
+
+
 def test_clothes_belong_to_people(benchmark: Benchmark) -> None:
     photos = labelled_photos(benchmark)
     assert photos.clothes is not None
