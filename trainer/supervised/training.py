@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from data.benchmark import Benchmark
+from data.lock import locked
 from data.photo import name_below, photos_digest
 from data.runtime.errors import InputError, Interrupted, RunError
 from data.runtime.logs import get_logger, log_to_folder
@@ -56,7 +57,7 @@ def train_baseline(
     Raises:
         InputError: the data set lacks what the method needs, or the run is another's.
         Interrupted: a signal came; all is saved.
-        RunError: the loss is not finite.
+        RunError: another training is at work on the run, or the loss is not finite.
     """
     photos = labelled_photos(benchmark)
     run = Run(RUNS / (name or f"{benchmark.name}-{config.method}-{config.seed}"))
@@ -65,8 +66,9 @@ def train_baseline(
         _log.info(f"run {run.name} is finished ({run.folder}): evaluate it, or give another run name or seed")
         return
     training = None if config.method in LOMO else BaselineTraining(config, photos, run, device, workers)
-    runs.start_baseline(run, config, benchmark, device)
-    with log_to_folder(run.folder):
+    run.folder.mkdir(parents=True, exist_ok=True)
+    with locked(run.folder, "training"), log_to_folder(run.folder):
+        runs.start_baseline(run, config, benchmark, device)
         _log.info(
             f"run {run.name}: {config.method} on {len(photos):,} photos of {photos.people.max() + 1:,} people of"
             f" {benchmark.name}, settings {config.digest}, {device}"

@@ -20,6 +20,7 @@ from click.testing import CliRunner
 from data import open_benchmark
 from data.annotation import FOLDER, Annotation, Joint, write_annotation
 from data.benchmark import Benchmark
+from data.lock import locked
 from data.record import ImageRecord
 from data.runtime.errors import InputError, Interrupted, RunError
 from data.shards import SyncStore
@@ -229,6 +230,12 @@ def test_a_photo_that_goes_while_it_is_trained_on_costs_nothing_learnt(benchmark
     assert runs.find_run("cut").begun
     photo.write_bytes(kept)
     assert_same(whole, trained(quick(), benchmark, "cut"))
+
+
+def test_two_trainings_of_one_run_exclude_each_other(benchmark: Benchmark) -> None:
+    Path("work/runs/one").mkdir(parents=True)
+    with locked(Path("work/runs/one"), "training"), pytest.raises(RunError, match="another training"):
+        train_baseline(quick(), benchmark, "one", CPU, 0)
 
 
 def test_clothes_belong_to_people(benchmark: Benchmark) -> None:
