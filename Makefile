@@ -21,6 +21,7 @@ help: ## this list
 #: DATASET           walkers (built in), prcc, ltcc, ..., folder (any photos); by default the one last synced, else walkers
 #: DATA_ROOT         folder the data set was unpacked in; by default work/datasets/<DATASET>
 #: RUN               name of a training run; by default the last one, or a name made from its settings
+#: RUNS              names of runs to compare, as in a,b,c; the others are held against the first
 #: PRESET            settings to train with: paper, walkers or people; by default the data set's own, else paper
 #: METHOD            supervised method: lomo-kissme, lomo-xqda, twin, pcb, mgn, rga-sc, sgps, fsam or cal; by default twin
 #: CONFIG            config.json of a run, to train with the same settings again
@@ -115,6 +116,16 @@ baseline: setup ## train a supervised METHOD on DATASET's own labels: what label
 .PHONY: eval
 eval: setup ## rank the benchmark's galleries with a run's encoder: CMC, mAP, mINP
 	@$(PY) -m trainer eval $(call option,--run,RUN) $(call option,--dataset,DATASET) \
+		$(call option,--data-root,DATA_ROOT) $(call option,--device,DEVICE) $(ARGS)
+
+.PHONY: report
+report: setup ## a page on a run: figures, curves, what clusters follow, rankings to look at, a map of features
+	@$(PY) -m trainer report $(call option,--run,RUN) $(call option,--dataset,DATASET) \
+		$(call option,--data-root,DATA_ROOT) $(call option,--device,DEVICE) $(ARGS)
+
+.PHONY: compare
+compare: setup ## the same page on several runs, RUNS=a,b,c, with differences query by query
+	@$(PY) -m trainer compare $(call option,--runs,RUNS) $(call option,--dataset,DATASET) \
 		$(call option,--data-root,DATA_ROOT) $(call option,--device,DEVICE) $(ARGS)
 
 .PHONY: search

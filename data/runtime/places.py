@@ -13,6 +13,7 @@ PARSERS = WORK / "parser"
 RUNS = WORK / "runs"
 FEATURES = WORK / "features"
 SEARCHES = WORK / "search"
+REPORTS = WORK / "reports"
 
 
 def dataset_root(dataset: str, given: Path | None = None) -> Path:

@@ -2,10 +2,11 @@
 
 from trainer.commands.baseline import baseline
 from trainer.commands.evaluate import evaluate
+from trainer.commands.report import compare, report
 from trainer.commands.studies import clean_runs, list_runs, worth
 from trainer.commands.train import train
 from trainer.commands.use import export, features, search
 
-COMMANDS = (train, baseline, evaluate, search, features, export, list_runs, clean_runs, worth)
+COMMANDS = (train, baseline, evaluate, report, compare, search, features, export, list_runs, clean_runs, worth)
 
 __all__ = ["COMMANDS"]

@@ -5,8 +5,26 @@ measures a whole benchmark, origin.py says of which encoder, results.py holds th
 """
 
 from trainer.ranking.draws import GivenDraws, draw_galleries, load_draws, save_draws
-from trainer.ranking.evaluation import Extract, Measurement, evaluate_benchmark, unmeasured
-from trainer.ranking.metrics import Labels, Ranking, chance, evaluate, evaluate_features
+from trainer.ranking.evaluation import (
+    Extract,
+    Measurement,
+    Ranked,
+    encode_labels,
+    evaluate_benchmark,
+    rank_benchmark,
+    unmeasured,
+)
+from trainer.ranking.metrics import (
+    MATCH,
+    OTHER,
+    REMOVED,
+    Labels,
+    Ranking,
+    chance,
+    evaluate,
+    evaluate_features,
+    verdicts,
+)
 from trainer.ranking.origin import Origin, find_origin
 from trainer.ranking.results import (
     EvaluationProtocol,
@@ -19,26 +37,33 @@ from trainer.ranking.results import (
 )
 
 __all__ = [
+    "MATCH",
+    "OTHER",
+    "REMOVED",
     "EvaluationProtocol",
     "Extract",
     "GivenDraws",
     "Labels",
     "Measurement",
     "Origin",
+    "Ranked",
     "Ranking",
     "Result",
     "Score",
     "add_results",
     "chance",
     "draw_galleries",
+    "encode_labels",
     "evaluate",
     "evaluate_benchmark",
     "evaluate_features",
     "find_origin",
     "format_results",
     "load_draws",
+    "rank_benchmark",
     "read_results",
     "save_draws",
     "unmeasured",
+    "verdicts",
     "write_results",
 ]

@@ -13,7 +13,7 @@ from data.check import unmeasurable
 from data.record import ImageRecord
 from data.runtime.errors import InputError, RunError
 from trainer.ranking.draws import Draw, GivenDraws, draw_galleries
-from trainer.ranking.metrics import Labels, Ranking, chance, evaluate_features, rank_blocks
+from trainer.ranking.metrics import Labels, QueryScores, chance, distance_blocks, score_blocks
 from trainer.ranking.origin import Origin
 from trainer.ranking.reranking import reranked_blocks
 from trainer.ranking.results import EvaluationProtocol, Result, Score
@@ -50,10 +50,55 @@ class Measurement:
         return draw_galleries(setting), None
 
 
+@dataclass(frozen=True)
+class Ranked:
+    """A protocol's numbers, and what they are the means of.
+
+    Attributes:
+        result: the numbers.
+        setting: who was looked for among whom.
+        galleries: those ranked, as positions in the setting's own.
+        scores: of every query of the setting, in each gallery.
+        cmc: float64 (G,), mean over the galleries, as far as the smallest goes; at k - 1 the share of queries with a
+            match among the first k.
+    """
+
+    result: Result
+    setting: Setting
+    galleries: tuple[Draw, ...]
+    scores: tuple[QueryScores, ...]
+    cmc: np.ndarray
+
+    @property
+    def used(self) -> np.ndarray:
+        """The queries with a match in each gallery, bool (Q,)."""
+        return np.all([score.first > 0 for score in self.scores], axis=0)
+
+    @property
+    def ap(self) -> np.ndarray:
+        """Average precision of each query, float64 (Q,) in [0, 1], mean over the galleries."""
+        return np.mean([score.ap for score in self.scores], axis=0)
+
+    @property
+    def hit(self) -> np.ndarray:
+        """How often the nearest photo is a match, float64 (Q,) in [0, 1], mean over the galleries."""
+        return np.mean([score.first == 1 for score in self.scores], axis=0)
+
+
 def evaluate_benchmark(
     benchmark: Benchmark, extract: Extract, measurement: Measurement = Measurement()
 ) -> tuple[Result, ...]:
     """Measure every setting of a split in each of its protocols, but for those that `unmeasured` names.
+
+    Arguments and errors are those of `rank_benchmark`.
+    """
+    return tuple(ranked.result for ranked in rank_benchmark(benchmark, extract, measurement))
+
+
+def rank_benchmark(
+    benchmark: Benchmark, extract: Extract, measurement: Measurement = Measurement()
+) -> tuple[Ranked, ...]:
+    """Measure every setting of a split in each of its protocols, query by query.
 
     Args:
         benchmark: whose settings are ranked.
@@ -76,11 +121,11 @@ def evaluate_benchmark(
     records = {record.path: record for task in possible for record in (*task.setting.query, *task.setting.gallery)}
     features = _checked(extract(tuple(records.values())), len(records))
     row = {path: number for number, path in enumerate(records)}
-    results = []
+    ranked = []
     for task in possible:
         query, gallery = (features[[row[r.path] for r in side]] for side in (task.setting.query, task.setting.gallery))
-        results.append(_measure(task, query, gallery))
-    return tuple(results)
+        ranked.append(_measure(task, query, gallery))
+    return tuple(ranked)
 
 
 def unmeasured(benchmark: Benchmark, measurement: Measurement = Measurement()) -> dict[str, str]:
@@ -142,15 +187,16 @@ def _tasks(benchmark: Benchmark, measurement: Measurement) -> list[_Task]:
     return tasks
 
 
-def _measure(task: _Task, query: torch.Tensor, gallery: torch.Tensor) -> Result:
+def _measure(task: _Task, query: torch.Tensor, gallery: torch.Tensor) -> Ranked:
     protocol, setting = task.protocol, task.setting
     query_labels, gallery_labels = encode_labels(setting.query, setting.gallery)
-    rankings, chances = [], []
+    details, chances = [], []
     for draw in task.galleries:
         drawn = np.asarray(draw)
         labels = gallery_labels[drawn]
-        rankings.append(_rank(protocol, query, gallery[torch.from_numpy(drawn)], query_labels, labels))
+        details.append(_rank(protocol, query, gallery[torch.from_numpy(drawn)], query_labels, labels))
         chances.append(chance(query_labels, labels, setting.name))
+    rankings = [found.ranking(len(draw)) for found, draw in zip(details, task.galleries, strict=True)]
     values = {f"R{k}": [ranking.cmc[min(k, len(ranking.cmc)) - 1] for ranking in rankings] for k in RANKS}
     values["mAP"] = [ranking.mean_ap for ranking in rankings]
     values["mINP"] = [ranking.mean_inp for ranking in rankings]
@@ -166,7 +212,10 @@ def _measure(task: _Task, query: torch.Tensor, gallery: torch.Tensor) -> Result:
         for metric, numbers in values.items()
     )
     used = rankings[0].used
-    return Result(protocol, scores, queries=used, left_out=len(setting.query) - used, gallery=len(task.galleries[0]))
+    result = Result(protocol, scores, queries=used, left_out=len(setting.query) - used, gallery=len(task.galleries[0]))
+    smallest = min(map(len, task.galleries))
+    cmc = np.mean([ranking.cmc[:smallest] for ranking in rankings], axis=0)
+    return Ranked(result, setting, task.galleries, tuple(details), cmc)
 
 
 def _rank(
@@ -175,10 +224,9 @@ def _rank(
     gallery: torch.Tensor,
     query_labels: Labels,
     gallery_labels: Labels,
-) -> Ranking:
-    if protocol.rerank:
-        return rank_blocks(reranked_blocks(query, gallery), query_labels, gallery_labels, protocol.setting)
-    return evaluate_features(query, gallery, query_labels, gallery_labels, protocol.setting)
+) -> QueryScores:
+    blocks = reranked_blocks(query, gallery) if protocol.rerank else distance_blocks(query, gallery)
+    return score_blocks(blocks, query_labels, gallery_labels, protocol.setting)
 
 
 def _checked(features: np.ndarray | torch.Tensor, number: int) -> torch.Tensor:

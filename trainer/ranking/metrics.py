@@ -22,6 +22,9 @@ _BLOCK_ELEMENTS = 1 << 24
 # Distances that stay in the first cache (16 KiB) while all of a query's matches are compared with them.
 _CACHED = 4096
 
+OTHER, MATCH, REMOVED = 0, 1, 2
+"""What a gallery photo is to a query: `verdicts` gives one of these for each pair."""
+
 
 @dataclass(frozen=True)
 class Labels:
@@ -56,6 +59,27 @@ class Ranking:
     mean_ap: float
     mean_inp: float
     used: int
+
+
+@dataclass(frozen=True)
+class QueryScores:
+    """How each query's true matches are ranked; all is 0 where it has none.
+
+    Attributes:
+        first: int64 (Q,), the rank of the first match, from 1.
+        ap: float64 (Q,), the mean precision at each match, in [0, 1].
+        inp: float64 (Q,), matches / rank of the last match, in [0, 1].
+    """
+
+    first: np.ndarray
+    ap: np.ndarray
+    inp: np.ndarray
+
+    def ranking(self, gallery: int) -> Ranking:
+        """Return the means over the queries that have a match, one at least, in a gallery of so many photos."""
+        used = self.first > 0
+        cmc = np.bincount(self.first[used] - 1, minlength=gallery).cumsum() / used.sum()
+        return Ranking(cmc, float(self.ap[used].mean()), float(self.inp[used].mean()), int(used.sum()))
 
 
 def evaluate(distance: np.ndarray | torch.Tensor, query: Labels, gallery: Labels, setting: str) -> Ranking:
@@ -111,6 +135,11 @@ def distance_blocks(query: torch.Tensor, gallery: torch.Tensor) -> Iterator[torc
 
 def rank_blocks(blocks: Iterable[torch.Tensor], query: Labels, gallery: Labels, setting: str) -> Ranking:
     """Rank by distances that come as (rows, G) blocks of consecutive queries; labels and errors as for `evaluate`."""
+    return score_blocks(blocks, query, gallery, setting).ranking(len(gallery))
+
+
+def score_blocks(blocks: Iterable[torch.Tensor], query: Labels, gallery: Labels, setting: str) -> QueryScores:
+    """Return what `rank_blocks` takes the means of."""
     same_person = _SamePerson(query, gallery, setting)
     first, ap, inp = np.zeros(len(query), np.int64), np.zeros(len(query)), np.zeros(len(query))
 
@@ -129,11 +158,17 @@ def rank_blocks(blocks: Iterable[torch.Tensor], query: Labels, gallery: Labels, 
             start += len(block)
     if start != len(query):
         raise ValueError(f"the blocks hold {start} queries, the labels {len(query)}")
-    used = first > 0
-    if not used.any():
+    if not first.any():
         raise InputError(f"no query has a match in the gallery in the {setting} setting: see the dataset's labels")
-    cmc = np.bincount(first[used] - 1, minlength=len(gallery)).cumsum() / used.sum()
-    return Ranking(cmc, float(ap[used].mean()), float(inp[used].mean()), int(used.sum()))
+    return QueryScores(first, ap, inp)
+
+
+def verdicts(query: Labels, gallery: Labels, setting: str) -> np.ndarray:
+    """Return of each pair what the setting's rule makes of it, int8 (Q, G): OTHER person, MATCH, or REMOVED."""
+    begin, column, match = _SamePerson(query, gallery, setting).pairs(slice(0, len(query)))
+    found = np.full((len(query), len(gallery)), OTHER, np.int8)
+    found[np.repeat(np.arange(len(query)), np.diff(begin)), column] = np.where(match, MATCH, REMOVED)
+    return found
 
 
 def chance(query: Labels, gallery: Labels, setting: str) -> tuple[float, float]:
