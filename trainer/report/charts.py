@@ -26,6 +26,8 @@ _METADATA = dict.fromkeys(("Creator", "Date", "Format", "Type"))
 _SIZE = (4.0, 2.6)
 """Inches: at this size its letters are those of the page, on a phone as well."""
 
+_RANKS = (1, 2, 5, 10, 20, 50)
+
 _numbers = count()
 
 
@@ -104,7 +106,8 @@ def _dress(axes: matplotlib.axes.Axes, across: str, up: str, logarithmic: bool, 
     axes.set_ylabel(up)
     if logarithmic:
         axes.set_xscale("log")
-        axes.set_xticks(ticks := [1, 2, 5, 10, 20, 50], [str(tick) for tick in ticks], minor=False)
+        ticks = [tick for tick in _RANKS if tick <= axes.dataLim.x1]
+        axes.set_xticks(ticks, [str(tick) for tick in ticks])
         axes.minorticks_off()
     else:
         axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
