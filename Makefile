@@ -35,11 +35,13 @@ help: ## this list
 #: FORMAT            of an exported encoder: onnx, torchscript or safetensors; by default onnx
 #: DEVICE            cpu, cuda or cuda:N; by default a GPU if there is one
 #: GPUS              processes of one training, one for each GPU (or on a CPU, for a trial)
-#: JOBS              processes that redraw or render; by default as many as fit the machine
-#: CLUSTER           address of a Dask scheduler whose workers redraw, as in tcp://host:8786
+#: JOBS              processes that redraw, render, or train a table's rows; by default as many as fit the machine
+#: CLUSTER           address of a Dask scheduler whose workers redraw or train a table's rows, as in tcp://host:8786
 #: DEEP              1: make sync reads photos and shards that are there anew, even if nothing wrote to them
 #: DRY_RUN           1: make sync only says what it would make, in how many bytes and what time
 #: RETRY_FAILED      1: make sync makes the shards again that lack photos or annotations
+#: TABLE             what is compared: components, sampling, eps, versions, templates, keep-person, worth or 1
+#: SEEDS             each row of a table is trained once with each; by default 0,1,2
 #: SEED              seed of everything that is drawn at random; by default 0
 #: ARGS              any other options of the command behind a target; ARGS=--help lists them
 #: PYTHON            interpreter that .venv is made with; by default python3
@@ -159,13 +161,20 @@ pise: setup ## fit a small generator: to rendered walkers, DATASET's own unlabel
 parser: setup ## fit the built-in parser anew, to DATA_ROOT's people with exact regions
 	@$(PY) -m pipeline parser $(call option,--data-root,DATA_ROOT) $(call option,--jobs,JOBS) $(ARGS)
 
+.PHONY: ablation
+ablation: setup ## train and rank every row of a TABLE over SEEDS: mean, spread, paired differences, a picture
+	@$(PY) -m trainer ablation $(call option,--table,TABLE) $(call option,--dataset,DATASET) \
+		$(call option,--seeds,SEEDS) $(call option,--preset,PRESET) $(call option,--device,DEVICE) \
+		$(call option,--jobs,JOBS) $(call option,--cluster,CLUSTER) $(ARGS)
+
 # The generator's shards come last, since training takes those made or asked for last.
 .PHONY: worth
-worth: setup ## what redrawing is worth on walkers: baseline, generator, ideal redrawing; three seeds each
+worth: setup ## what redrawing is worth on walkers: the table of baseline, generator, ideal redrawing
 	@$(PY) -m data walkers
 	@$(PY) -m pipeline sync --dataset walkers --painter ideal
 	@$(PY) -m pipeline sync --dataset walkers
-	@$(PY) -m trainer worth $(ARGS)
+	@$(PY) -m trainer ablation --table worth --dataset walkers $(call option,--seeds,SEEDS) \
+		$(call option,--device,DEVICE) $(call option,--jobs,JOBS) $(call option,--cluster,CLUSTER) $(ARGS)
 
 .PHONY: bench bench-sync bench-clustering bench-train bench-ranking
 bench: bench-sync bench-clustering bench-train bench-ranking ## every ratio of speed and memory

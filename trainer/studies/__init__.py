@@ -1,1 +1,1 @@
-"""Studies: several trainings, compared. worth.py: what redrawing adds to a baseline; overview.py: all runs."""
+"""Studies: several trainings, compared. ablation.py: a table from its plan to its files; overview.py: all runs."""
