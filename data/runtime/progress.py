@@ -12,6 +12,8 @@ from tqdm import tqdm
 from data.runtime.logs import get_logger
 
 _SECONDS_BETWEEN_LINES = 30.0
+_SLOW = 0.1
+"""Rate a second below which the seconds for each are said instead."""
 
 _log = get_logger(__name__)
 
@@ -44,9 +46,8 @@ class Progress:
             self._said = now
             rate = (self._done - self._first) / (now - self._began)
             left = (self._total - self._done) / rate if rate else float("inf")
-            _log.info(
-                f"{self._doing}: {self._done:,} of {self._total:,} {self._unit}, {rate:.1f} a second, {left:.0f} s left"
-            )
+            pace = f"{1 / rate:.0f} s each" if 0 < rate < _SLOW else f"{rate:.1f} a second"
+            _log.info(f"{self._doing}: {self._done:,} of {self._total:,} {self._unit}, {pace}, {left:.0f} s left")
 
     def close(self) -> None:
         """Take the bar off the terminal."""

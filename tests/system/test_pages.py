@@ -89,8 +89,7 @@ def options_of(module: str, command: str) -> set[str]:
     assert command in group.commands, f"python -m {module} {command}"
     parameters = [*group.params, *group.commands[command].params]
     own = {name for each in parameters if isinstance(each, click.Option) for name in [*each.opts, *each.secondary_opts]}
-    # `worth` hands on what it does not know to `train`.
-    return own | {"--help"} | (options_of("trainer", "train") if command == "worth" else set())
+    return own | {"--help"}
 
 
 def check_python(words: list[str]) -> None:

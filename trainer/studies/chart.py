@@ -13,12 +13,14 @@ from trainer.studies.summary import METRICS, Part
 
 _COLOURS = {"R1": "#1b5e9e", "mAP": "#c75b12"}
 _MARKERS = {"R1": "o", "mAP": "s"}
+_LEGEND = (*METRICS, "chance", "paper")
+"""What the legend names, in this order."""
 _APART = 0.16
 """How far the two metrics of a row stand from its middle, where rows are 1 apart."""
 
 
 def draw_table(path: Path, filled: Filled) -> None:
-    """Write a PNG: of each row mean ± standard deviation, each seed as a dot, the paper's figures where they compare.
+    """Write a PNG: of each row mean ± standard deviation, each seed as a tick, the paper's figures where they compare.
 
     Of a setting's protocols the first is shown, single-shot where it was measured.
     """
@@ -35,6 +37,8 @@ def draw_table(path: Path, filled: Filled) -> None:
     axes[0].set_ylim(len(filled.rows) - 0.5, -0.5)
     handles, labels = axes[0].get_legend_handles_labels()
     if handles:
+        order = sorted(range(len(labels)), key=lambda at: _LEGEND.index(labels[at].split()[0]))
+        handles, labels = [handles[at] for at in order], [labels[at] for at in order]
         figure.legend(handles, labels, loc="outside lower center", ncols=len(handles), frameon=False, fontsize=9)
     with replacing(path) as part_path:
         figure.savefig(part_path, format="png")
@@ -42,7 +46,7 @@ def draw_table(path: Path, filled: Filled) -> None:
 
 def _draw_part(panel: Axes, part: Part, filled: Filled) -> None:
     panel.set_title(str(part.protocol), fontsize=10)
-    panel.set_xlabel("per cent; bars are standard deviations over the seeds", fontsize=8)
+    panel.set_xlabel("per cent; bar: standard deviation over the seeds, tick: one seed", fontsize=8)
     panel.grid(axis="x", color="#dddddd", linewidth=0.8)
     panel.set_axisbelow(True)
     panel.spines[["top", "right", "left"]].set_visible(False)
@@ -52,14 +56,14 @@ def _draw_part(panel: Axes, part: Part, filled: Filled) -> None:
         present = [(at + offset, numbers[metric]) for at, numbers in enumerate(part.rows) if metric in numbers]
         for height, number in present:
             values = list(number.values.values())
-            panel.plot(values, [height] * len(values), ".", color=colour, alpha=0.35, markersize=5, zorder=2)
+            panel.plot(values, [height] * len(values), "|", color=colour, alpha=0.6, markersize=11, zorder=2)
         panel.errorbar(
             [number.mean for _, number in present],
             [height for height, _ in present],
             xerr=[number.spread or 0.0 for _, number in present],
             fmt=_MARKERS[metric],
             color=colour,
-            markersize=6,
+            markersize=5,
             capsize=3,
             label=metric,
             zorder=3,

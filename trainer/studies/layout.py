@@ -84,6 +84,7 @@ def to_markdown(filled: Filled) -> str:
         cells = [filled.facts.get(cell.name, {}) for cell in planned.cells.values()]
         seconds = sum(facts.get("seconds", 0.0) for facts in cells)
         options = " ".join(option_words(planned.row.settings))
+        options = f"make baseline METHOD={planned.row.method}" if planned.row.method else options
         lines.append([planned.row.name, f"`{options}`" if options else "", f"{seconds:,.0f}"])
     pieces += [
         "## What was trained",
@@ -176,7 +177,7 @@ def _blocks(filled: Filled) -> list[tuple[str, list[str], list[list[str]]]]:
                 line += _cells(numbers.get(metric), len(filled.ask.seeds))
             lines.append([*line, *([_paper(figure)] if benchmarks else [])])
         chance = ", ".join(f"{value:.1f} {metric}" for metric, value in part.chance.items() if value is not None)
-        blocks.append((f"{part.protocol} (chance: {chance})", header, lines))
+        blocks.append((f"{part.protocol}; chance {chance}", header, lines))
     return blocks
 
 
@@ -184,8 +185,12 @@ def _cells(number: Number | None, seeds: int) -> list[str]:
     if number is None:
         return [NOT_RUN, ""]
     lacking = f" ({len(number.values)} of {seeds} seeds)" if len(number.values) < seeds else ""
-    difference = "" if number.difference is None else f"{number.difference:+.1f}{_plus_minus(number.error)}"
+    difference = "" if number.difference is None else f"{_signed(number.difference)}{_plus_minus(number.error)}"
     return [f"{number.mean:.1f}{_plus_minus(number.spread)}{lacking}", difference]
+
+
+def _signed(value: float) -> str:
+    return f"{round(value, 1) + 0.0:+.1f}"  # Without the zero, a small loss would be -0.0.
 
 
 def _plus_minus(value: float | None) -> str:
@@ -203,10 +208,11 @@ def _of(figure: Figure) -> dict[str, float]:
 def _remarks(filled: Filled) -> list[str]:
     """Say how to read a table, and where its numbers are from."""
     seeds = ", ".join(map(str, filled.ask.seeds))
+    reported = any(planned.row.paper for planned in filled.rows)
     return [
         f"Per cent; mean ± standard deviation over seeds {seeds}. Difference: to {filled.rows[0].row.name}, seed by "
         "seed, mean ± its standard error.",
-        "The paper's figures are R1 / mAP as it prints them; it does not say of which shots.",
+        *(["The paper's figures are R1 / mAP as it prints them; it does not say of which shots."] if reported else []),
         *_shares(filled),
         *filled.notes,
         f"Command: {filled.command}",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,6 +12,7 @@ from typing import Any
 from data.runtime.errors import InputError
 from data.runtime.places import STORES
 from data.shards import Manifest, finished_stores, newest_store
+from trainer.baselines import LOMO, METHODS, BaselineConfig, make_baseline
 from trainer.config import make_config
 from trainer.presets import PRESETS
 from trainer.studies.cells import Cell
@@ -66,10 +68,13 @@ def plan_table(table: Table, dataset: str | None, ask: Ask, stores: Path = STORE
         InputError: there are no shards for the first row, or a setting is impossible or varied by the table.
     """
     for name in sorted(table.varied & ask.settings.keys()):
-        raise InputError(f"--{name.replace('_', '-')} is what table {table.name} varies: leave it out")
+        raise InputError(f"table {table.name} varies {name}: leave that setting out")
     own = _first_store(table, dataset, stores)
     planned = []
     for row in table.rows:
+        if row.method and row.method not in METHODS:
+            planned.append(PlannedRow(row, {}, f"`make baseline` has no method {row.method}"))
+            continue
         store = own if row.shards == table.rows[0].shards else _find(row.shards, own[1].dataset, stores, own[1])
         if store is not None:
             planned.append(PlannedRow(row, {seed: _cell(row, seed, store, ask) for seed in ask.seeds}))
@@ -89,15 +94,24 @@ def option_words(settings: Mapping[str, Any]) -> list[str]:
 
 
 def _cell(row: Row, seed: int, store: Store, ask: Ask) -> Cell:
-    """Name a row's training with a seed by its shards and by all its settings, however they came about."""
+    """Name a row's training with a seed by its data and by all its settings, however they came about."""
     folder, manifest = store
     settings = {**ask.settings, **row.settings, "seed": seed}
     preset = ask.preset or (manifest.dataset if manifest.dataset in PRESETS else "paper")
-    name = f"cell-{manifest.dataset}-{manifest.key[:8]}-{make_config(preset, settings).digest}"
+    source: tuple[str, ...]
+    if row.method:
+        known = {"seed"} if row.method in LOMO else {field.name for field in dataclasses.fields(BaselineConfig)}
+        settings = {name: value for name, value in settings.items() if name in known}
+        digest = make_baseline(row.method, preset, settings).digest
+        source = ("baseline", "--method", row.method, "--dataset", manifest.dataset, "--data-root", str(manifest.place))
+    else:
+        digest = make_config(preset, settings).digest
+        source = ("train", "--sync", str(folder))
+    name = f"cell-{manifest.dataset}-{manifest.key[:8]}-{digest}"
     device = ("--device", ask.device) if ask.device else ()
     return Cell(
         name,
-        ("train", "--sync", str(folder), "--run", name, "--preset", preset, *device, *option_words(settings)),
+        (*source, "--run", name, "--preset", preset, *device, *option_words(settings)),
         ("eval", "--run", name, "--split", ask.split, *device),
     )
 
