@@ -60,7 +60,12 @@ def writing_hdf5(path: Path) -> Iterator[tuple[h5py.File, Sink]]:
         OSError: something could not be written, whenever that was.
     """
     with Sink(path) as sink:
-        # In version 1.10 of HDF5's layout the metadata carry checksums too.
-        with h5py.File(sink, "w", libver="v110") as file:
-            yield file, sink
+        try:
+            # In version 1.10 of HDF5's layout the metadata carry checksums too.
+            with h5py.File(sink, "w", libver="v110") as file:
+                yield file, sink
+        except (OSError, RuntimeError):
+            # HDF5 may stumble over what was not written, and knows no reason.
+            sink.check()
+            raise
         sink.check()

@@ -91,7 +91,10 @@ def run_sync(
 def prepare_sync(plan: Plan) -> None:
     """Do only what the painter needs before the first photo, so that it can be looked at."""
     plan.folder.mkdir(parents=True, exist_ok=True)
-    with locked(plan.folder, "sync"):
+    with contextlib.ExitStack() as held:
+        # On a disk that cannot be written all may be there already.
+        with contextlib.suppress(OSError):
+            held.enter_context(locked(plan.folder, "sync"))
         _prepare(plan)
 
 

@@ -137,7 +137,8 @@ def _write_torchscript(path: Path, encoder: Encoder, written: Mapping[str, str])
 
 def _write_safetensors(path: Path, encoder: Encoder, written: Mapping[str, str]) -> None:
     tensors = {name: tensor.contiguous() for name, tensor in encoder.state_dict().items()}
-    safetensors.torch.save_file(tensors, path, dict(written))
+    # Not save_file, which has an error of its own for a full disk.
+    path.write_bytes(safetensors.torch.save(tensors, dict(written)))
 
 
 _WRITERS: Mapping[str, Callable[[Path, Encoder, Mapping[str, str]], None]] = {

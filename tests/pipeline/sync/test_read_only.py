@@ -40,6 +40,9 @@ def test_a_complete_sync_and_a_preview_need_not_write(read_only: Path, walkers: 
     assert read_only not in shown.parents
     assert f"so the page goes to {shown.parent}" in page.output
     assert CliRunner().invoke(main, ["verify"]).exit_code == 0
+    shown_again = CliRunner().invoke(main, ["templates", *SYNC[1:-2]])
+    assert shown_again.exit_code == 0, shown_again.output
+    assert f"contact sheet: {read_only}" in shown_again.output.replace("work/sync", str(read_only.parent))
     shutil.copytree(walkers, "other")
     other = CliRunner().invoke(main, [*SYNC, "--data-root", "other"])
     assert (other.exit_code, f"goes on naming {walkers.absolute()}" in other.output) == (2, True), other.output
