@@ -10,9 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
+from data import open_benchmark
 from tests.trainer.report.conftest import NASTY, Command, make_run
 from trainer import runs
+from trainer.baselines import make_baseline
+from trainer.encoder import make_encoder
 from trainer.report import Request, write_report
 
 Look = Callable[..., Any]
@@ -174,6 +178,20 @@ def test_what_is_gone_is_said_and_kept_numbers_are_shown(here: Path, command: Co
     assert "Without its shards" in page.locator(".notes").inner_text()
     assert page.locator("#training svg.chart").count() == 5
     assert page.locator("#redrawn, #map").count() == 0
+
+
+def test_a_baseline_which_has_no_shards_stands_beside_a_run(tmp_path: Path, look: Look) -> None:
+    ours = make_run(tmp_path, "ours")
+    config = make_baseline("twin", "walkers", {"height": 32, "width": 16, "epochs": 1})
+    theirs = runs.Run(tmp_path / "work" / "runs" / "theirs")
+    runs.start_baseline(theirs, config, open_benchmark("csv", tmp_path / "photos"), torch.device("cpu"))
+    theirs.save({"encoder": make_encoder(config, "none").state_dict(), "epoch": 1}, 1, 0)
+    page = look(write(tmp_path / "page.html", ours, theirs))
+    assert page.locator("#figures tr.protocol").count() == 3
+    assert page.locator("#queries tbody tr").count() == 15
+    assert "No clustering is kept" in page.locator("#clusters").inner_text()
+    assert page.locator(".map").count() == 1
+    assert page.locator(".notes").count() == 0
 
 
 def test_a_photo_that_cannot_be_read_costs_the_ranking_alone(tmp_path: Path, look: Look) -> None:
