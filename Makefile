@@ -178,8 +178,9 @@ worth: setup ## what redrawing is worth on walkers: the table of baseline, gener
 
 .PHONY: bench bench-sync bench-clustering bench-train bench-ranking
 bench: bench-sync bench-clustering bench-train bench-ranking ## every ratio of speed and memory
-bench-sync: setup ## redrawing against the published way
+bench-sync: setup ## redrawing against the published way; plain photos end to end, and what the time goes into
 	@$(PY) -m tests.bench.sync $(ARGS)
+	@$(PY) -m tests.bench.photos
 bench-clustering: setup ## pseudo labels against the dense way and against the bare neighbour search
 	@$(PY) -m tests.bench.clustering $(ARGS)
 bench-train: setup ## loader and step against plain ones, and against a generator in the loop

@@ -233,12 +233,13 @@ def _peak_mib(redraw: Callable[[], torch.Tensor], device: str) -> float:
     # What was freed but kept for re-use would hide as much of the peak; writing 5 resets the high-water mark (proc(5)).
     give_freed_memory_back()
     Path("/proc/self/clear_refs").write_text("5")
-    before = _status_kib("VmRSS")
+    before = status_kib("VmRSS")
     redraw()
-    return (_status_kib("VmHWM") - before) / 2**10
+    return (status_kib("VmHWM") - before) / 2**10
 
 
-def _status_kib(field: str) -> int:
+def status_kib(field: str) -> int:
+    """A field of this process's status as Linux tells it, in KiB."""
     lines = Path("/proc/self/status").read_text().splitlines()
     return int(next(line for line in lines if line.startswith(field)).split()[1])
 
