@@ -201,6 +201,9 @@ def _take_over(plan: Plan, missing: Sequence[Task], notes: Notes) -> list[Task]:
     others = [other for other in sorted(plan.stores.glob(f"{plan.benchmark.name}-*")) if other.name != plan.folder.name]
     left = []
     for task in missing:
+        if task.path.exists():  # It is damaged, or tried a second time: another store may have it no better.
+            left.append(task)
+            continue
         made_by = describe(task) if any((other / task.path.name).is_file() for other in others) else {}
         same = (other / task.path.name for other in others if _made_of(other / task.path.name, made_by.get(INPUTS)))
         try:

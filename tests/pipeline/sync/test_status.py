@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import shutil
 from collections import Counter
 from pathlib import Path
 
@@ -104,6 +105,7 @@ def test_photos_that_could_not_be_read_are_tried_again_when_asked_for(
     folder = newest_store(STORES)
     before = {path.name: path.stat().st_ino for path in folder.glob("shard-*")}
     assert "complete already" in run("sync", *OPTIONS).output
+    shutil.copytree(folder, folder.with_name("walkers-copied"))  # Whence nothing is taken over.
     foreseen = run("sync", *OPTIONS, "--retry-failed", "--dry-run").output
     assert "to make: 1 shards, 6 photos" in foreseen
     again = run("sync", *OPTIONS, "--retry-failed")
