@@ -6,6 +6,7 @@ from pathlib import Path
 
 import torch
 
+from data.runtime.files import replacing
 from data.sheet import contact_sheet
 from pipeline.pise.fitting.batch import Batch
 from pipeline.pise.fitting.objectives import redraw
@@ -34,4 +35,5 @@ def write_samples(file: Path, generator: Generator, batch: Batch) -> None:
     across = min(_ACROSS, len(examples))
     pixels = ((examples.clamp(-1, 1) + 1) * 127.5).round().byte().permute(0, 1, 3, 4, 2).cpu().numpy()
     rows = pixels[: len(pixels) // across * across].reshape(-1, across * pixels.shape[1], *pixels.shape[2:])
-    contact_sheet(list(rows), enlarged=False).save(file)
+    with replacing(file, flushed=False) as temporary:
+        contact_sheet(list(rows), enlarged=False).save(temporary, format="PNG")
