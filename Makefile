@@ -36,7 +36,7 @@ help: ## this list
 #: DEVICE            cpu, cuda or cuda:N; by default a GPU if there is one
 #: GPUS              processes of one training, one for each GPU (or on a CPU, for a trial)
 #: JOBS              processes that redraw, render, or train a table's rows; by default as many as fit the machine
-#: CLUSTER           address of a Dask scheduler whose workers redraw or train a table's rows, as in tcp://host:8786
+#: CLUSTER           Dask scheduler whose workers redraw or train a table's rows: its address (tcp://host:8786) or file
 #: DEEP              1: make sync reads photos and shards that are there anew, even if nothing wrote to them
 #: DRY_RUN           1: make sync only says what it would make, in how many bytes and what time
 #: RETRY_FAILED      1: make sync makes the shards again that lack photos or annotations

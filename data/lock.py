@@ -27,7 +27,7 @@ _log = get_logger(__name__)
 
 @contextlib.contextmanager
 def locked(folder: Path, work: str) -> Iterator[None]:
-    """Hold a folder's lock, which ends with this process, and clear what killed processes left half written in it.
+    """Hold a folder's lock, which ends with this process; what killed processes leave half written is cleared.
 
     Where the file system has no locks, a file that names this machine and process stands for one; what a process that
     is gone has left of it is taken away, on the same machine.
@@ -48,9 +48,10 @@ def locked(folder: Path, work: str) -> Iterator[None]:
                 raise _at_work(folder, work) from None
             _log.debug("%s: its file system has no locks (%s)", folder, error.strerror)
             held.enter_context(_holding(folder, work))
-        for leftover in folder.glob(f".*{SUFFIX}"):
-            leftover.unlink(missing_ok=True)
+        _clear(folder)
         yield
+        # Workers on other machines may have died as well.
+        _clear(folder)
 
 
 def is_locked(folder: Path) -> bool:
@@ -66,6 +67,11 @@ def is_locked(folder: Path) -> bool:
             return True
         path = folder / _HOLDER
         return path.exists() and not _left_over(path, socket.gethostname())
+
+
+def _clear(folder: Path) -> None:
+    for leftover in folder.glob(f".*{SUFFIX}"):
+        leftover.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager

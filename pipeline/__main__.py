@@ -26,7 +26,7 @@ def main() -> None:
 @main.command()
 @settings_option(SyncSettings, "settings")
 @click.option("--jobs", type=click.IntRange(1), help="processes; by default one a core, or a single one on a GPU")
-@click.option("--cluster", help="address of a Dask scheduler, as in tcp://host:8786, whose workers shall do it")
+@click.option("--cluster", help="address of a Dask scheduler, as in tcp://host:8786, or its file; its workers do it")
 @click.option("--deep", is_flag=True, help="read photos and shards that are there anew, even if nothing wrote to them")
 @click.option(
     "--retry-failed", is_flag=True, help="make shards again that lack photos, or have some without an annotation"

@@ -11,9 +11,10 @@ from collections.abc import Iterator, Sequence
 from functools import cache
 
 import joblib
+import torch
 from joblib.externals.loky.process_executor import BrokenProcessPool
 
-from data.cluster import connected
+from data.cluster import completed, connected
 from data.runtime.allocator import keep_freed_memory
 from data.runtime.errors import InputError, RunError
 from data.runtime.logs import get_logger
@@ -24,6 +25,9 @@ from pipeline.sync.notes import Notes
 from pipeline.sync.worker import Made, Task, make_shard
 
 _log = get_logger(__name__)
+
+# A process has memory, and perhaps a GPU, for one shard at a time, however many threads a cluster's worker has.
+_ALONE = threading.Lock()
 
 # Errors that another attempt would meet again.
 _LASTING = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS)
@@ -36,24 +40,23 @@ def make_shards(tasks: Sequence[Task], notes: Notes, jobs: int, cluster: str | N
         tasks: the shards to be made.
         notes: here each shard is noted as soon as it is whole, so that an interrupt does not lose the count.
         jobs: processes on this machine.
-        cluster: address of a Dask scheduler whose workers make them instead.
+        cluster: address of a Dask scheduler, or its file, whose workers make them instead.
 
     Returns:
         The shards that failed.
 
     Raises:
-        InputError: no scheduler answers.
+        InputError: no scheduler answers, or a worker lacks this program.
         RunError: a process died, a photo changed.
     """
     if not tasks:
         return []
     faults = []
     total = sum(len(task.sources) for task in tasks)
-    parent = os.getpid() if cluster is None else None
     began, done, busy, painting = time.monotonic(), 0, 0.0, 0.0
-    with _workers(min(jobs, len(tasks)), cluster) as pool, progress("redrawing", total) as redrawing:
+    with _outcomes(tasks, min(jobs, len(tasks)), cluster) as outcomes, progress("redrawing", total) as redrawing:
         try:
-            for outcome in pool(joblib.delayed(_attempt)(task, parent) for task in tasks):
+            for outcome in outcomes:
                 if isinstance(outcome, ShardFault):
                     faults.append(outcome)
                     continue
@@ -72,13 +75,24 @@ def make_shards(tasks: Sequence[Task], notes: Notes, jobs: int, cluster: str | N
     return faults
 
 
-def _attempt(task: Task, parent: int | None) -> Made | ShardFault:
-    """Make a shard; what the user must see to is raised, any other error becomes a fault.
-
-    `parent` is the process of this machine that leads the sync, None for a cluster's.
-    """
-    if parent not in (None, os.getpid()):
+def _attempt_here(task: Task, parent: int) -> Made | ShardFault:
+    """Make a shard in a process of this machine; `parent` is the one that leads the sync."""
+    if parent != os.getpid():
         _end_with_parent()
+    return _attempt(task)
+
+
+def _attempt_as_worker(task: Task) -> Made | ShardFault:
+    """Make a shard as a cluster's worker, alone in its process and on as many cores as the worker has threads."""
+    from dask.distributed import get_worker
+
+    with _ALONE:
+        torch.set_num_threads(get_worker().state.nthreads)
+        return _attempt(task)
+
+
+def _attempt(task: Task) -> Made | ShardFault:
+    """Make a shard; what the user must see to is raised, any other error becomes a fault."""
     keep_freed_memory()
     try:
         return make_shard(task)
@@ -107,16 +121,18 @@ def _end_with_parent() -> None:
 
 
 @contextlib.contextmanager
-def _workers(jobs: int, cluster: str | None) -> Iterator[joblib.Parallel]:
-    """Processes of this machine that share its cores, or the workers of a Dask cluster."""
+def _outcomes(tasks: Sequence[Task], jobs: int, cluster: str | None) -> Iterator[Iterator[Made | ShardFault]]:
+    """What became of each task, as it is done by processes of this machine that share its cores, or by a cluster."""
+    if cluster is not None:
+        with connected(cluster) as client:
+            yield completed(client, _attempt_as_worker, tasks, on_gpu=tasks[0].painter.device != "cpu")
+        return
     options = {"return_as": "generator_unordered", "batch_size": 1}
-    if cluster is None and usable_jobs(jobs) == 1:
-        yield joblib.Parallel(n_jobs=1, **options)
+    parent = os.getpid()
+    attempts = (joblib.delayed(_attempt_here)(task, parent) for task in tasks)
+    if usable_jobs(jobs) == 1:
+        yield joblib.Parallel(n_jobs=1, **options)(attempts)
         return
-    if cluster is None:
-        threads = max(1, (os.cpu_count() or 1) // jobs)
-        with joblib.parallel_config("loky", n_jobs=jobs, inner_max_num_threads=threads):
-            yield joblib.Parallel(**options)
-        return
-    with connected(cluster), joblib.parallel_config("dask", n_jobs=-1):
-        yield joblib.Parallel(**options)
+    threads = max(1, (os.cpu_count() or 1) // jobs)
+    with joblib.parallel_config("loky", n_jobs=jobs, inner_max_num_threads=threads):
+        yield joblib.Parallel(**options)(attempts)

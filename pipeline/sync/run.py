@@ -54,8 +54,8 @@ def run_sync(
     Args:
         plan: what is to be made.
         jobs: processes on this machine.
-        cluster: address of a Dask scheduler whose workers do it instead; they must see the same folders under the same
-            names.
+        cluster: address of a Dask scheduler, or its file, whose workers do it instead; they must see the same folders
+            under the same names.
         deep: compare all bytes of the shards that are there with their digests, even where nothing has written to them.
         retry_failed: make the shards again that have photos which could not be read or whose annotation could not be
             used; until the new one is whole, the old one stays.

@@ -42,6 +42,8 @@ def test_a_lock_ends_with_its_process_however_that_ends(tmp_path: Path) -> None:
     assert not is_locked(tmp_path)
     with locked(tmp_path, "training"):
         assert [path.name for path in tmp_path.iterdir()] == [".lock"]
+        (tmp_path / ".other.h5.part").write_bytes(b"of a worker on another machine")
+    assert [path.name for path in tmp_path.iterdir()] == [".lock"]
 
 
 @pytest.fixture(params=["ENOLCK", "ENOSYS", "EOPNOTSUPP"])

@@ -1,14 +1,12 @@
-"""Syncs in processes of their own that are stopped in the middle, and one on a real Dask cluster."""
+"""Syncs in processes of their own that are stopped in the middle."""
 
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -114,44 +112,3 @@ def test_workers_end_with_their_run_and_sigterm_ends_it_in_one_line(options: lis
     assert (run.returncode, errors.count("\n")) == (130, 1)
     assert "of 9 shards are whole; repeat the same command to go on" in errors
     assert "18 photos redrawn" in here(*options)
-
-
-@contextlib.contextmanager
-def dask_cluster(workers: int) -> Iterator[str]:
-    """The address of a scheduler with so many worker processes, started as a user would from the shell."""
-    scheduler_file = Path("scheduler.json").absolute()
-    program = [sys.executable, "-m", "distributed.cli.dask_scheduler", "--port", "0", "--no-dashboard"]
-    member = [sys.executable, "-m", "distributed.cli.dask_worker", "--nthreads", "1", "--no-dashboard"]
-    where = ["--scheduler-file", str(scheduler_file)]
-    processes = [
-        subprocess.Popen([*command, *where], env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        for command in (program, *[member] * workers)
-    ]
-    try:
-        while not scheduler_file.is_file() or not scheduler_file.read_text():
-            assert processes[0].poll() is None
-            time.sleep(0.1)
-        yield json.loads(scheduler_file.read_text())["address"]
-    finally:
-        for process in processes:
-            process.terminate()
-        for process in processes:
-            process.wait()
-
-
-@pytest.mark.slow
-def test_two_workers_of_a_dask_cluster_make_the_same_store(options: list[str]) -> None:
-    pytest.importorskip("distributed")
-    with dask_cluster(2) as address:
-        result = CliRunner().invoke(main, [*options, "--cluster", address])
-        assert "(9 of 9 shards made now)" in result.output
-    store = SyncStore(newest_store(Path("work/sync")))
-    groups = store.groups(range(18)).astype(int)
-    assert np.abs(redone(store, *options) - groups).max() <= 1
-
-
-def test_an_address_without_a_scheduler(options: list[str]) -> None:
-    pytest.importorskip("distributed")
-    result = CliRunner().invoke(main, [*options, "--cluster", "nonsense://nowhere"])
-    assert result.exit_code == 2
-    assert "error: CLUSTER=nonsense://nowhere: no Dask scheduler answers there" in result.output
