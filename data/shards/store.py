@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from data.runtime.errors import InputError
 from data.shards.format import MANIFEST, Manifest, read_manifest
-from data.shards.shard import Shard, open_shard
+from data.shards.shard import Pictures, Shard, open_pictures, open_shard
 
 _MAX_OPEN = 256
 """Shards kept open at a time: a process may often have no more than 1024 files."""
@@ -43,7 +43,8 @@ class SyncStore:
                 "repeat `make sync` to make them again"
             )
         self._process = os.getpid()
-        self._open: dict[int, Shard] = {}
+        self._open: dict[int, Pictures] = {}
+        self._told: Shard | None = None
 
     def __reduce__(self) -> tuple[type[SyncStore], tuple[Path]]:
         return SyncStore, (self.path,)
@@ -60,7 +61,7 @@ class SyncStore:
         places = self._places(indices)
         groups = np.empty((len(places), 1 + self.versions, *self.size, 3), np.uint8)
         for group, (number, row) in zip(groups, places, strict=True):
-            self._shard(number).read(row, group)
+            self._pictures(number).read(row, group)
         return groups
 
     def masks(self, indices: Sequence[int] | npt.NDArray[np.integer[Any]]) -> npt.NDArray[np.uint8]:
@@ -69,33 +70,34 @@ class SyncStore:
         uint8 (n, M, H, W) in the order asked; M is 1 where all versions keep the photo's outline, else 1+S.
         """
         places = self._places(indices)
-        outlines = max((self._shard(number).masks.shape[1] for number in {number for number, _ in places}), default=1)
+        shards = {number for number, _ in places}
+        outlines = max((self._pictures(number).masks.shape[1] for number in shards), default=1)
         masks = np.empty((len(places), outlines, *self.size), np.uint8)
         for mask, (number, row) in zip(masks, places, strict=True):
-            shard = self._shard(number)
+            shard = self._pictures(number)
             shard.read_masks(row, mask[: shard.masks.shape[1]])
             mask[shard.masks.shape[1] :] = mask[0]
         return masks
 
     def source(self, index: int) -> str:
         """Path of the photo inside the data set's root."""
-        [(number, row)] = self._places([index])
-        return self._shard(number).sources[row]
+        shard, row = self._columns(index)
+        return shard.sources[row]
 
     def redrawn(self, index: int) -> bool:
         """Whether the photo was redrawn; False where no person was found, the group then holds copies of the photo."""
-        [(number, row)] = self._places([index])
-        return bool(self._shard(number).redrawn[row])
+        shard, row = self._columns(index)
+        return bool(shard.redrawn[row])
 
     def templates(self, index: int) -> npt.NDArray[np.int32]:
         """Number of the template that each version wears, int32 (S,)."""
-        [(number, row)] = self._places([index])
-        return self._shard(number).templates[row]
+        shard, row = self._columns(index)
+        return shard.templates[row]
 
     def moved(self, index: int) -> npt.NDArray[np.float32]:
         """Difference of the redrawn clothes, and of all the rest, from the photo, (2,) in grey levels, or NaN."""
-        [(number, row)] = self._places([index])
-        return self._shard(number).moved[row]
+        shard, row = self._columns(index)
+        return shard.moved[row]
 
     @property
     def shards(self) -> list[tuple[str, range]]:
@@ -112,16 +114,29 @@ class SyncStore:
         shards = np.searchsorted(self._starts, wanted, side="right") - 1
         return list(zip(shards.tolist(), (wanted - self._starts[shards]).tolist(), strict=True))
 
-    def _shard(self, number: int) -> Shard:
+    def _pictures(self, number: int) -> Pictures:
         if self._process != os.getpid():
             self._process, self._open = os.getpid(), {}
         if number not in self._open:
             if len(self._open) == _MAX_OPEN:
                 self._open.pop(next(iter(self._open))).file.close()
-            shard = open_shard(self.path / self._names[number], self.manifest.key)
-            shard.check_shape(self.manifest.shards[number].photos, self.versions, self.size)
-            self._open[number] = shard
+            pictures = open_pictures(self.path / self._names[number], self.manifest.key)
+            pictures.check_shape(self.manifest.shards[number].photos, self.versions, self.size)
+            self._open[number] = pictures
         return self._open[number]
+
+    def _columns(self, index: int) -> tuple[Shard, int]:
+        """The shard that tells of a photo, closed again, and the photo's row in it.
+
+        One is kept, since photos are asked about in their order.
+        """
+        [(number, row)] = self._places([index])
+        if self._told is None or self._told.path.name != self._names[number]:
+            shard = open_shard(self.path / self._names[number], self.manifest.key)
+            with shard.file:
+                shard.check_shape(self.manifest.shards[number].photos, self.versions, self.size)
+            self._told = shard
+        return self._told, row
 
 
 def all_stores(work: Path, dataset: str | None = None) -> list[tuple[Path, Manifest]]:

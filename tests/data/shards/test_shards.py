@@ -147,6 +147,17 @@ def test_worker_processes_read_the_same(made: tuple[Path, np.ndarray], method: s
     np.testing.assert_array_equal(read[1], made[1][[0, 5, 6]])
 
 
+def test_what_is_told_of_photos_keeps_no_shard_open(made: tuple[Path, np.ndarray]) -> None:
+    def opened() -> int:
+        return sum(os.path.realpath(link).endswith(".h5") for link in Path("/proc/self/fd").iterdir())
+
+    before, store = opened(), SyncStore(made[0])
+    assert [store.source(index) for index in (6, 0, 3)] == [NAMES[1], NAMES[0], NAMES[3]]
+    assert opened() == before
+    store.groups([6, 0, 3])
+    assert opened() == before + 2
+
+
 def test_more_shards_than_may_stay_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     groups = make_store(tmp_path, (1, 1, 1))
     monkeypatch.setattr("data.shards.store._MAX_OPEN", 2)
