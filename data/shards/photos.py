@@ -27,6 +27,8 @@ PHOTOS = "photos.npz"
 _DELAY = 2.0
 _LOOKED_AT = 512
 """Files whose status a thread asks for in one go."""
+_DIGESTED = 1024
+"""Files of which one waits for the last before the next are begun."""
 _SETTLED = 2_000_000_000
 """Nanoseconds: a file that was written so shortly before may change once more at what looks like the same time."""
 _READ_AGAIN = 1000
@@ -109,11 +111,13 @@ def record_photos(photos: Sequence[Path], root: Path, known: PhotoRecord | None 
         old = known.status[rows]
         same = (rows >= 0) & (old == status).all(1) & (old[:, 0] >= 0) & (old[:, 2] < known.taken - _SETTLED)
         digests[same] = known.digests[rows[same]]
-    unread = np.flatnonzero(digests == b"").tolist()
+    unread = np.flatnonzero(digests == b"")
+    # In pieces, since what a pool keeps of each of its tasks is much more than a digest.
+    pieces = np.split(unread, range(_DIGESTED, len(unread), _DIGESTED))
     with ThreadPoolExecutor() as pool, progress("checking photos", len(unread), delay=_DELAY) as checked:
-        for row, digest in zip(unread, pool.map(digest_file, [photos[row] for row in unread]), strict=True):
-            digests[row] = digest.encode()
-            checked.advance()
+        for rows in pieces:
+            digests[rows] = [digest.encode() for digest in pool.map(digest_file, [photos[row] for row in rows])]
+            checked.advance(len(rows))
     return PhotoRecord(str(root.absolute()), taken, names, digests, status)
 
 

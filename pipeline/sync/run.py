@@ -133,6 +133,8 @@ def _complete(plan: Plan, whole: dict[str, ShardStatus], jobs: int, cluster: str
         missing = _take_over(plan, missing, notes)
         # Once more, since what the painter keeps of all photos is on the disk now.
         _check_space(plan, missing)
+        if missing:
+            _log.info(f"{len(missing):,} shards to make take {needed_bytes(plan, missing) / 1e9:.3g} GB at most")
         notes.begin()
         faults = make_shards(missing, notes, jobs, cluster)
         # What failed may have met a passing trouble (a network disk, a worker that died): it gets a second chance.

@@ -14,10 +14,15 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Measured:
-    """What a piece of work gave, its seconds, and by how many bytes its process grew at most."""
+    """What a piece of work gave, its seconds, and by how many bytes its process grew at most.
+
+    `cpu` is the seconds of the processor, those of processes that it started among them, which other programs on the
+    machine hardly change.
+    """
 
     result: Any
     seconds: float
+    cpu: float
     memory: int
 
 
@@ -76,9 +81,10 @@ def _kilobytes(file: str, field: str) -> int:
 
 
 def _measure(sending: Connection, work: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
-    before, began = resident(), time.perf_counter()
+    before, began, spent = resident(), time.perf_counter(), sum(os.times()[:4])
     try:
         result = work(*arguments)
-        sending.send((result, time.perf_counter() - began, max(0, resident("VmHWM") - before)))
+        seconds, cpu = time.perf_counter() - began, sum(os.times()[:4]) - spent
+        sending.send((result, seconds, cpu, max(0, resident("VmHWM") - before)))
     except BaseException as error:
         sending.send(error)

@@ -16,45 +16,51 @@ from PIL import Image
 
 import data
 from data.runtime.tables import format_table
-from data.shards import SyncStore, newest_store, verify
+from data.shards import Groups, Manifest, SyncStore, newest_store, verify, write_manifest, write_photos, writing_shard
 from pipeline.sync import Plan, plan_sync, run_sync
 from tests.bench.fresh import in_fresh_process
 from tests.bench.null_painter import NullPainter
 
-SIZE = (16, 8)
+SIZE, VERSIONS = (16, 8), 1
 IN_A_FOLDER = 1000
-HEADER = ("photos", "step", "seconds", "photos a second", "MiB", "bytes a photo")
+LOST = 4
+HEADER = ("photos", "step", "elapsed s", "CPU s", "us a photo", "MiB", "bytes a photo")
 
 
 @click.command()
 @click.option("--photos", type=int, multiple=True, default=(10_000, 100_000), show_default=True, help="Several times.")
-@click.option("--jobs", default=os.cpu_count() or 1, show_default=True, help="Processes that redraw.")
 @click.option("--folder", type=click.Path(file_okay=False, path_type=Path), help="Where to lay it all out for a while.")
-def main(photos: tuple[int, ...], jobs: int, folder: Path | None) -> None:
+def main(photos: tuple[int, ...], folder: Path | None) -> None:
     """Measure each step of a sync, and what a training does first, in a process of its own.
 
-    Memory is what the process grows by at most; of `sync` that of the leading process.
+    Memory is what the process grows by at most.
     """
     rows = []
     for count in photos:
         with tempfile.TemporaryDirectory(dir=folder) as place:
             lay_out(Path(place) / "photos", count)
-            for step, work, arguments in (
-                ("list", listing, ()),
-                ("plan", planning, ()),
-                ("sync", syncing, (jobs,)),
-                ("sync, complete", syncing, (1,)),
-                ("sync, last shard lost", resuming, ()),
-                ("verify", verifying, ()),
-                ("open", opening, ()),
-                ("names of all", naming, ()),
+            for step, work in (
+                ("list", listing),
+                ("list and plan", planning),
+                ("write shards", filling),
+                ("sync again", syncing),
+                (f"sync, {LOST} shards lost", resuming),
+                ("verify", verifying),
+                ("open the store", opening),
+                ("names of all in it", naming),
             ):
-                measured = in_fresh_process(work, Path(place), *arguments)
-                if measured.result != count:
-                    raise click.ClickException(f"{step}: {measured.result} photos, not {count}")
-                rate, each = count / measured.seconds, measured.memory / count
-                seconds, memory = f"{measured.seconds:.2f}", f"{measured.memory / 2**20:,.0f}"
-                rows.append([f"{count:,}", step, seconds, f"{rate:,.0f}", memory, f"{each:,.0f}"])
+                taken = in_fresh_process(work, Path(place))
+                if taken.result != count:
+                    raise click.ClickException(f"{step}: {taken.result} photos, not {count}")
+                rows.append([
+                    f"{count:,}",
+                    step,
+                    f"{taken.seconds:.2f}",
+                    f"{taken.cpu:.2f}",
+                    f"{taken.cpu / count * 1e6:,.0f}",
+                    f"{taken.memory / 2**20:,.0f}",
+                    f"{taken.memory / count:,.0f}",
+                ])  # fmt: skip
                 click.echo(" ".join(rows[-1]), err=True)
     click.echo(format_table(HEADER, rows))
 
@@ -82,15 +88,41 @@ def planning(place: Path) -> int:
     return sum(len(task.sources) for task in plan.tasks)
 
 
-def syncing(place: Path, jobs: int) -> int:
-    """Make whatever is missing of the store, planning included."""
-    return run_sync(_plan(place), jobs)[0].photos
+def filling(place: Path) -> int:
+    """Write all shards from memory, so that no photo is opened, and note that they are whole."""
+    plan, statuses = _plan(place), []
+    plan.folder.mkdir(parents=True)
+    for task in plan.tasks:
+        painted = plan.painter.paint(len(task.sources))
+        with writing_shard(task.path, VERSIONS, SIZE, plan.key, {}) as shard:
+            shard.add(
+                Groups(
+                    images=np.repeat(painted.images, 1 + VERSIONS, axis=1),
+                    sources=task.sources,
+                    digests=task.digests,
+                    templates=painted.templates,
+                    redrawn=painted.found,
+                    moved=np.zeros((len(task.sources), 2), np.float32),
+                )
+            )
+            status = shard.status()
+        statuses.append(status.sealed(task.path))
+    root, recipe = str(plan.benchmark.root.absolute()), plan.painter.recipe
+    write_manifest(plan.folder, Manifest(plan.key, "folder", root, VERSIONS, SIZE, tuple(statuses), "now", recipe))
+    write_photos(plan.folder, plan.photos)
+    return sum(status.photos for status in statuses)
+
+
+def syncing(place: Path) -> int:
+    """Find that nothing is to be done."""
+    return run_sync(_plan(place))[0].photos
 
 
 def resuming(place: Path) -> int:
-    """Lose the last shard, and make it again."""
+    """Lose some shards, and make them again."""
     plan = _plan(place)
-    plan.tasks[-1].path.unlink()
+    for task in plan.tasks[-LOST:]:
+        task.path.unlink()
     return run_sync(plan)[0].photos
 
 
@@ -117,7 +149,7 @@ def naming(place: Path) -> int:
 
 
 def _plan(place: Path) -> Plan:
-    return plan_sync(data.open_benchmark("folder", place / "photos"), NullPainter(1, SIZE), place / "stores")
+    return plan_sync(data.open_benchmark("folder", place / "photos"), NullPainter(VERSIONS, SIZE), place / "stores")
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import re
 import shutil
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -617,6 +618,10 @@ def test_what_a_sync_says_is_kept_in_its_folder(command: Sync) -> None:
     log = (newest_store(Path("work/sync")) / "run.log").read_text().splitlines()
     assert [line.split(" INFO ")[1] for line in log] == said
     assert "18 photos in 4 versions, 3 shards" in said[0]
+    announced = re.search(r"^3 shards to make take (\S+) GB at most$", "\n".join(said), re.MULTILINE)
+    assert announced
+    taken = sum(file.stat().st_size for file in newest_store(Path("work/sync")).iterdir())
+    assert taken <= float(announced[1]) * 1e9 < 2 * taken
 
 
 def test_a_list_without_training_photos_is_refused_before_anything_is_written(walkers: Path) -> None:
