@@ -176,7 +176,7 @@ worth: setup ## what redrawing is worth on walkers: the table of baseline, gener
 	@$(PY) -m trainer ablation --table worth --dataset walkers $(call option,--seeds,SEEDS) \
 		$(call option,--device,DEVICE) $(call option,--jobs,JOBS) $(call option,--cluster,CLUSTER) $(ARGS)
 
-.PHONY: bench bench-sync bench-clustering bench-train bench-ranking
+.PHONY: bench bench-sync bench-clustering bench-train bench-ranking bench-storage bench-scale bench-reading
 bench: bench-sync bench-clustering bench-train bench-ranking ## every ratio of speed and memory
 bench-sync: setup ## redrawing against the published way; plain photos end to end, and what the time goes into
 	@$(PY) -m tests.bench.sync $(ARGS)
@@ -188,6 +188,12 @@ bench-train: setup ## loader and step against plain ones, and against a generato
 	@$(PY) -m tests.bench.train --generator work/bench/painting.json $(ARGS)
 bench-ranking: setup ## ranking against a loop over queries
 	@$(PY) -m tests.bench.ranking $(ARGS)
+bench-storage: setup ## other ways of storing pictures, on those of the last store
+	@$(PY) -m tests.bench.storage table $(ARGS)
+bench-scale: setup ## planning, resuming, verifying and opening 10,000 and 100,000 photos
+	@$(PY) -m tests.bench.scale $(ARGS)
+bench-reading: setup ## training's data from a cold disk; it writes 9 GB for a while
+	@$(PY) -m tests.bench.reading $(ARGS)
 
 .PHONY: lint
 lint: setup ## style and types

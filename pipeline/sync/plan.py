@@ -17,6 +17,8 @@ from pipeline.sync.worker import Task
 
 SHARD = 256
 """Photos in a shard."""
+_AT_ONCE = 1024
+"""Photos whose names are digested at once."""
 
 
 @dataclass(frozen=True)
@@ -51,12 +53,20 @@ class Plan:
         decisive = {
             "format": FORMAT,
             "shard": SHARD,
-            "photos": list(zip(self.sources, self.digests, strict=True)),
+            "photos": [],
             "size": self.painter.size,
             "versions": self.painter.versions,
             "recipe": self.painter.recipe,
         }
-        return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()[:16]
+        # Sorted, the photos are the first list. As one text a million of them would be hundreds of megabytes.
+        before, after = json.dumps(decisive, sort_keys=True).split("[]", 1)
+        digest = hashlib.sha256(f"{before}[".encode())
+        for start in range(0, len(self.sources), _AT_ONCE):
+            rows = slice(start, start + _AT_ONCE)
+            pairs = json.dumps(list(zip(self.sources[rows], self.digests[rows], strict=True)))
+            digest.update(f"{', ' if start else ''}{pairs[1:-1]}".encode())
+        digest.update(f"]{after}".encode())
+        return digest.hexdigest()[:16]
 
     @property
     def folder(self) -> Path:

@@ -166,6 +166,16 @@ def test_the_key_changes_with_all_that_decides_a_pixel_and_nothing_else(walkers:
     assert len(set(keys)) == len(keys)
 
 
+@pytest.mark.parametrize("at_once", [1, 5, 18, 1024])
+def test_the_key_is_the_digest_of_one_text(walkers: Path, monkeypatch: pytest.MonkeyPatch, at_once: int) -> None:
+    monkeypatch.setattr("pipeline.sync.plan._AT_ONCE", at_once)
+    painter = Inverter()
+    plan = planned(walkers, painter)
+    photos = [(str(p.relative_to(walkers)), hashlib.sha256(p.read_bytes()).hexdigest()) for p in photos_of(walkers)]
+    decisive = {"format": 2, "shard": 256, "photos": photos, "size": [64, 32], "versions": 2, "recipe": painter.recipe}
+    assert plan.key == hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()[:16]
+
+
 @pytest.mark.parametrize("linked", [FOLDER, f"{FOLDER}/rgb", f"{FOLDER}/rgb/train/001"])
 def test_a_map_behind_a_link_is_in_the_key(walkers: Path, random_weights: Path, linked: str) -> None:
     settings = SyncSettings(dataset="walkers", data_root=walkers, weights=random_weights, device="cpu")
