@@ -13,7 +13,7 @@ from data.photo import Photo
 from pipeline.paint.painter import Redrawn
 
 
-@dataclass(frozen=True)
+@dataclass
 class NullPainter:
     """A painter whose versions are black."""
 

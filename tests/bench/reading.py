@@ -80,8 +80,9 @@ def main(
 
 
 def lay_out(folder: Path, photos: int, versions: int, size: tuple[int, int]) -> SyncStore:
-    """Write a store of random bytes, which no disk can make smaller."""
-    random, statuses = np.random.default_rng(0), []
+    """Write a store of random bytes, the same in each shard."""
+    noise = np.random.default_rng(0).integers(0, 256, (min(SHARD, photos), 1 + versions, *size, 3), np.uint8)
+    statuses = []
     with progress("writing", photos) as bar:
         for start in range(0, photos, SHARD):
             count = min(SHARD, photos - start)
@@ -89,7 +90,7 @@ def lay_out(folder: Path, photos: int, versions: int, size: tuple[int, int]) -> 
             with writing_shard(folder / name, versions, size, "bench", {}) as shard:
                 shard.add(
                     Groups(
-                        images=random.integers(0, 256, (count, 1 + versions, *size, 3), np.uint8),
+                        images=noise[:count],
                         sources=[f"rgb/train/{number // 100:06d}/A_{number:07d}.jpg" for number in range(count)],
                         digests=["0" * 64] * count,
                         templates=np.zeros((count, versions), np.int32),

@@ -22,9 +22,8 @@ def test_codecs_without_loss_are_exact_and_jpegs_tell_theirs(store: SyncStore) -
     few = ["--photos", "6", "--reads", "5", "--readers", "1"]
     done = CliRunner().invoke(main, ["table", str(store.path), *few])
     assert done.exit_code == 0, done.output
-    heading, header, *rows = done.output.splitlines()
-    assert "6 photos, groups of 3 x 16 x 8 x 3" in heading
-    assert header.split()[-1] == "PSNR"
+    assert "6 photos, groups of 3 x 16 x 8 x 3" in done.output
+    rows = done.output.splitlines()
     fidelity = {name: next(row for row in rows if row.startswith(name)).split()[-1] for name in codecs()}
     assert fidelity.pop("JPEG 95") == fidelity.pop("JPEG 90") == "dB"
     assert set(fidelity.values()) == {"exact"}
