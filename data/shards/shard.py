@@ -75,7 +75,7 @@ class Shard(Pictures):
 
 
 def open_pictures(path: Path, key: str) -> Pictures:
-    """Open a shard of the store with this key for its pictures alone, which takes a tenth of the time and memory.
+    """Open a shard of the store with this key for its pictures alone, which takes a sixth of the time.
 
     Raises:
         InputError: it is missing, damaged, or of another store or format.
