@@ -1,9 +1,10 @@
-"""A real browser for the pages that are made."""
+"""What tests of every floor share: a real browser for the pages that are made, and a terminal's Ctrl-C."""
 
 from __future__ import annotations
 
 import os
 import shutil
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -61,3 +62,11 @@ def look(browser: Browser) -> Iterator[Look]:
         context.close()
     assert said == []
     assert [url for url in asked if not url.startswith(("file:", "data:", "blob:", "http://127.0.0.1"))] == []
+
+
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Ctrl-C as in a terminal: where the tests run in the background, a shell has it ignored."""
+    outside = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, outside)

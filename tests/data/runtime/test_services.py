@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -47,14 +46,6 @@ def test_a_device_is_chosen(name: str, gpus: int, rank: int, device: str) -> Non
 def test_a_device_that_cannot_be(name: str, gpus: int, rank: int, fault: str) -> None:
     with pytest.raises(InputError, match=fault):
         choose_device(name, gpus, rank)
-
-
-@pytest.fixture
-def interruptible() -> Iterator[None]:
-    """Ctrl-C as in a terminal: where the tests run in the background, a shell has it ignored."""
-    outside = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, outside)
 
 
 @pytest.mark.usefixtures("interruptible")

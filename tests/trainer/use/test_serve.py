@@ -284,6 +284,7 @@ def test_a_visitor_uploads_a_photo_and_sees_who_is_like_it(
     assert page.locator("h2").inner_text() != NASTY
 
 
+@pytest.mark.usefixtures("interruptible")
 def test_a_user_serves_a_gallery_and_ends_it_by_ctrl_c(run: runs.Run, gallery: Path) -> None:
     words = ["search", "--gallery", str(gallery), "--query", str(gallery / "a.png"), "--serve", "--port", "0"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "CUDA_VISIBLE_DEVICES": "", "PYTHONUNBUFFERED": "1"}
@@ -302,7 +303,10 @@ def test_a_user_serves_a_gallery_and_ends_it_by_ctrl_c(run: runs.Run, gallery: P
         connection.request("GET", "/")
         assert found(connection.getresponse().read().decode())[0] == "a.png"
         process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=60)
+        try:
+            out, err = process.communicate(timeout=60)
+        finally:
+            process.kill()
     assert (process.returncode, out, err) == (0, "stopped\n", "")
 
 
