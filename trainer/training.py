@@ -120,7 +120,9 @@ def train_run(
             return
         # Nothing is written before photos, settings, weights and processes were found good.
         benchmark = _benchmark(store)
-        changes = _say_changes(store, benchmark) if benchmark and first else None
+        changes, foreign = distributed.on_first(lambda: _say_changes(store, benchmark))
+        if foreign:
+            benchmark = None
         cameras = cameras_of(benchmark, store) if benchmark else None
         trainer = Trainer(config, store, run, device, Silence(), workers, cameras)
         if not first:
@@ -160,27 +162,26 @@ def _train(trainer: Trainer) -> None:
         raise
 
 
-def _say_changes(store: SyncStore, benchmark: Benchmark) -> str | None:
+def _say_changes(store: SyncStore, benchmark: Benchmark | None) -> tuple[str | None, bool]:
     """Say which photos are no longer those that were redrawn; None if all still are, or nothing is known of them.
 
-    Raises:
-        InputError: so many are others that labels read there would be another data set's.
+    With it comes whether so many are others that labels read there would be another data set's.
     """
     record = read_photos(store.path)
-    if not record:
-        return None
+    if not record or not benchmark:
+        return None, False
     found = compare_photos(record, [photo.path for photo in benchmark.train], benchmark.root)
     others = (*found.changed, *found.gone)
     if len(others) >= _OTHERS * len(record):
-        raise InputError(
+        return (
             f"{benchmark.root}: {len(others):,} of {len(record):,} photos are not those that were redrawn "
-            f"({others[0]}): bring them back, repeat `make sync`, or take the folder away, since shards alone will do"
-        )
+            f"({others[0]}): no label is read there, training takes the photos as they were redrawn"
+        ), True
     counted = (("changed", found.changed), ("gone", found.gone), ("new", found.came))
     said = ", ".join(f"{len(names):,} {which} ({names[0]})" for which, names in counted if names)
-    return (
-        f"{benchmark.root}: photos since the sync: {said}; training takes them as they were redrawn" if said else None
-    )
+    if not said:
+        return None, False
+    return f"{benchmark.root}: photos since the sync: {said}; training takes them as they were redrawn", False
 
 
 def _photos_digest(store: SyncStore) -> str | None:

@@ -105,7 +105,7 @@ class ShardWriter:
     def _make_masks(self, outlines: int) -> h5py.Dataset:
         shape = (outlines, *self._images.shape[2:4])
         # Silhouettes take a tenth of their bytes so, and no time that is noticed beside the pictures.
-        options = {"chunks": (1, *shape), "compression": "lzf", "fletcher32": True}
+        options = {"chunks": (1, *shape), "compression": "gzip", "compression_opts": 1, "fletcher32": True}
         return self._file.create_dataset("masks", (0, *shape), np.uint8, maxshape=(None, *shape), **options)
 
     def fail(self, source: str, reason: str) -> None:

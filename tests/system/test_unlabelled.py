@@ -48,7 +48,7 @@ def test_unlabelled_photos_go_the_whole_way(
     assert "36 photos redrawn" in done.stdout + done.stderr
     done = run(tmp_path, "trainer", "train", "--run", "mine", "--preset", "walkers", *SHORT)
     assert done.returncode == 0, done.stderr
-    assert "who is in the photos is not known" in done.stdout + done.stderr
+    assert "who is in 36 of 36 photos is not known" in done.stdout + done.stderr
     epoch = json.loads((tmp_path / "work" / "runs" / "mine" / "metrics.jsonl").read_text().splitlines()[0])
     assert not {"ARI", "NMI", "purity"} & set(epoch)
     done = run(tmp_path, "trainer", "eval", "--run", "mine")

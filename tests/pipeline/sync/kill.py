@@ -3,7 +3,8 @@
     python -m tests.pipeline.sync.kill KILLS
 
 Each sync is a process of its own, forked before it has done anything; `kill -9` reaches it at a moment of its work, or
-at a random time. Prints a line for each kill, and checks nothing.
+at a random time. Prints a line for each kill, waits for one on its input while others look at what is left, and checks
+nothing.
 """
 
 from __future__ import annotations
@@ -89,6 +90,7 @@ def kills(wanted: int) -> None:
         if os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL:
             done += 1
             print(f"killed: {name} {count}", flush=True)
+            sys.stdin.readline()
         else:  # It came to its end before: others have something to do again.
             print(f"not killed: {name} {count}", flush=True)
             for shard in drawn.sample(sorted(Path("work/sync").rglob("shard-*.h5")), 6):

@@ -35,13 +35,18 @@ def test_kills_in_a_row_leave_the_shards_of_an_uninterrupted_run(
     folder.rename("uninterrupted")
     environment = {**os.environ, "PYTHONPATH": str(REPOSITORY), "OMP_NUM_THREADS": "1"}
     program = [sys.executable, "-m", "tests.pipeline.sync.kill", str(KILLS)]
-    with subprocess.Popen(program, env=environment, stdout=subprocess.PIPE, text=True) as killer:
+    with subprocess.Popen(
+        program, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1
+    ) as killer:
+        assert killer.stdin
         assert killer.stdout
         said = []
         for line in killer.stdout:
             said.append(line)
-            there = shards(folder) if folder.exists() else {}
-            assert there.items() <= whole.items(), line
+            if line.startswith("killed"):
+                there = shards(folder) if folder.exists() else {}
+                assert there.items() <= whole.items(), line
+                killer.stdin.write("go on\n")
     assert sum(line.startswith("killed") for line in said) == KILLS, said
     result = CliRunner().invoke(main, COMMAND)
     assert result.exit_code == 0, result.output
