@@ -144,6 +144,8 @@ def _page(store: SyncStore, parts: list[_Part]) -> str:
     )
     if manifest.agreement is not None:
         summary += f" Pose and parsing agree to {manifest.agreement:.0%} (right ones to more than 90%)."
+    if manifest.unpainted:
+        summary += f" {len(manifest.unpainted):,} could not be redrawn."
     if manifest.unannotated:
         summary += f" {len(manifest.unannotated):,} have no annotation that can be used."
     return make_page(
@@ -153,5 +155,6 @@ def _page(store: SyncStore, parts: list[_Part]) -> str:
         summary=summary,
         unannotated=manifest.unannotated,
         failures=manifest.failures,
+        unpainted=manifest.unpainted,
         parts=parts,
     )

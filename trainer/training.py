@@ -185,13 +185,13 @@ def _say_changes(store: SyncStore, benchmark: Benchmark | None) -> tuple[str | N
 
 
 def _photos_digest(store: SyncStore) -> str | None:
-    """Say which photos are trained on, those that could not be read among them; None where that cannot be known."""
+    """Say which photos are trained on, those that are in no group among them; None where that cannot be known."""
     record = read_photos(store.path)
     if record:
         return sizes_digest(record.sizes())
     names = [store.source(photo) for photo in range(len(store))]
-    unread = [name for name, _ in store.manifest.failures]
-    return photos_digest(Path(store.manifest.root), [*names, *unread])
+    left_out = [name for name, _ in (*store.manifest.failures, *store.manifest.unpainted)]
+    return photos_digest(Path(store.manifest.root), [*names, *left_out])
 
 
 def _benchmark(store: SyncStore) -> Benchmark | None:

@@ -52,6 +52,8 @@ def copy_shard(source: Path, target: Path, key: str, made_by: Mapping[str, Any])
                 writer.fail(*failure)
             for lacking in shard.unannotated:
                 writer.lack(*lacking)
+            for unpainted in shard.unpainted:
+                writer.leave_out(*unpainted)
             for start in range(0, count, _AT_ONCE):
                 rows = slice(start, min(start + _AT_ONCE, count))
                 images = np.empty((rows.stop - start, *shard.images.shape[1:]), np.uint8)

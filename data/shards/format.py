@@ -18,6 +18,7 @@ Photos are numbered through all shards in their order. A shard holds
     failed/path, failed/reason              photos that could not be read; they are in no group
     agreement      float32 (n,)             how well pose and parsing agree, 0 to 1; NaN where nothing is known of it
     unannotated/path, unannotated/reason    photos whose annotation is missing or cannot be used; not redrawn
+    unpainted/path, unpainted/reason        photos that the painter failed on; they are in no group
 
 each with HDF5's Fletcher-32 checksum, and attributes that say what made it.
 """
@@ -53,6 +54,8 @@ class ShardStatus:
         without_person: names of the photos in which no person was found.
         failures: (name, reason) of each photo that could not be read.
         unannotated: (name, reason) of each photo whose annotation is missing or cannot be used.
+        unpainted: (name, reason) of each photo that the painter failed on; like those that could not be read they are in
+            no group.
         agreement: mean agreement of pose and parsing, 0 to 1, None if nothing is known of it.
         measured: in how many photos it was measured.
         transparent: how many photos had transparent pixels, which were laid on white.
@@ -64,6 +67,7 @@ class ShardStatus:
     without_person: tuple[str, ...] = ()
     failures: tuple[tuple[str, str], ...] = ()
     unannotated: tuple[tuple[str, str], ...] = ()
+    unpainted: tuple[tuple[str, str], ...] = ()
     agreement: float | None = None
     measured: int = 0
     transparent: int = 0
@@ -76,8 +80,13 @@ class ShardStatus:
 
     @property
     def with_failures(self) -> bool:
-        """Whether some photo could not be read, or has no annotation that can be used."""
-        return bool(self.failures or self.unannotated)
+        """Whether some photo could not be read or redrawn, or has no annotation that can be used."""
+        return bool(self.failures or self.unannotated or self.unpainted)
+
+    @property
+    def tried(self) -> int:
+        """Photos that it was made of: its groups, and those that are in none."""
+        return self.photos + len(self.failures) + len(self.unpainted)
 
     def sealed(self, path: Path) -> ShardStatus:
         """Give it with the seal of the shard's file, which is whole and at `path`."""
@@ -90,6 +99,7 @@ def shard_status(
     redrawn: npt.NDArray[np.bool_],
     failures: Sequence[tuple[str, str]],
     unannotated: Sequence[tuple[str, str]],
+    unpainted: Sequence[tuple[str, str]],
     agreement: npt.NDArray[np.float32],
     transparent: int,
 ) -> ShardStatus:
@@ -98,7 +108,17 @@ def shard_status(
     alone = tuple(s for s, found in zip(sources, redrawn, strict=True) if not found and s not in lacking)
     known = agreement[~np.isnan(agreement)]
     mean = round(float(known.mean()), 4) if len(known) else None
-    return ShardStatus(name, len(sources), alone, tuple(failures), tuple(unannotated), mean, len(known), transparent)
+    return ShardStatus(
+        name,
+        len(sources),
+        alone,
+        tuple(failures),
+        tuple(unannotated),
+        tuple(unpainted),
+        mean,
+        len(known),
+        transparent,
+    )
 
 
 @dataclass(frozen=True)
@@ -174,6 +194,11 @@ class Manifest:
         return tuple(lacking for shard in self.shards for lacking in shard.unannotated)
 
     @property
+    def unpainted(self) -> tuple[tuple[str, str], ...]:
+        """(name, reason) of each photo that the painter failed on."""
+        return tuple(unpainted for shard in self.shards for unpainted in shard.unpainted)
+
+    @property
     def transparent(self) -> int:
         """How many photos had transparent pixels."""
         return sum(shard.transparent for shard in self.shards)
@@ -206,6 +231,7 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
         "without_person": manifest.without_person,
         "failures": [{"path": name, "reason": reason} for name, reason in manifest.failures],
         "unannotated": [{"path": name, "reason": reason} for name, reason in manifest.unannotated],
+        "unpainted": [{"path": name, "reason": reason} for name, reason in manifest.unpainted],
         "agreement": manifest.agreement,
         "transparent": manifest.transparent,
         "faults": [asdict(fault) for fault in manifest.faults],
@@ -260,6 +286,7 @@ def _shard(entry: Mapping[str, Any]) -> ShardStatus:
         tuple(entry.get("without_person", ())),
         tuple((name, reason) for name, reason in entry.get("failures", ())),
         tuple((name, reason) for name, reason in entry.get("unannotated", ())),
+        tuple((name, reason) for name, reason in entry.get("unpainted", ())),
         entry.get("agreement"),
         int(entry.get("measured", 0)),
         int(entry.get("transparent", 0)),

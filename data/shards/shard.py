@@ -58,6 +58,7 @@ class Shard(Pictures):
     moved: npt.NDArray[np.float32]
     failures: tuple[tuple[str, str], ...]
     unannotated: tuple[tuple[str, str], ...]
+    unpainted: tuple[tuple[str, str], ...]
     agreement: npt.NDArray[np.float32]
     transparent: int
 
@@ -69,6 +70,7 @@ class Shard(Pictures):
             self.redrawn,
             self.failures,
             self.unannotated,
+            self.unpainted,
             self.agreement,
             self.transparent,
         )
@@ -104,7 +106,8 @@ def open_shard(path: Path, key: str) -> Shard:
     file = opened.file
     try:
         sources = _texts(file["source/path"])
-        # Older shards do not say how well pose and parsing agree, nor of which annotations they were made.
+        # Older shards do not say how well pose and parsing agree, nor of which annotations they were made; where the
+        # painter failed on a photo, there was none.
         annotations = _texts(file["source/annotation"]) if "source/annotation" in file else [""] * len(sources)
         agreement = file["agreement"][:] if "agreement" in file else np.full(len(sources), np.nan, np.float32)
         return Shard(
@@ -120,6 +123,7 @@ def open_shard(path: Path, key: str) -> Shard:
             moved=file["moved"][:],
             failures=_reasons(file, "failed"),
             unannotated=_reasons(file, "unannotated") if "unannotated" in file else (),
+            unpainted=_reasons(file, "unpainted") if "unpainted" in file else (),
             agreement=agreement,
             transparent=int(file.attrs.get("transparent", 0)),
         )

@@ -77,6 +77,7 @@ class ShardWriter:
         self._moved = np.empty((0, 2), np.float32)
         self._agreement = np.empty(0, np.float32)
         self._lacking: list[tuple[str, str]] = []
+        self._unpainted: list[tuple[str, str]] = []
         self._transparent = 0
 
     def add(self, groups: Groups) -> None:
@@ -116,6 +117,10 @@ class ShardWriter:
         """Note a photo among the groups whose annotation is missing or cannot be used."""
         self._lacking.append((source, reason))
 
+    def leave_out(self, source: str, reason: str) -> None:
+        """Note a photo that the painter failed on."""
+        self._unpainted.append((source, reason))
+
     def status(self) -> ShardStatus:
         """Say what is in the shard so far."""
         return shard_status(
@@ -124,6 +129,7 @@ class ShardWriter:
             self._redrawn,
             self._failures,
             self._lacking,
+            self._unpainted,
             self._agreement,
             self._transparent,
         )
@@ -142,6 +148,8 @@ class ShardWriter:
             "agreement": self._agreement,
             "unannotated/path": _strings([source for source, _ in self._lacking]),
             "unannotated/reason": _strings([reason for _, reason in self._lacking]),
+            "unpainted/path": _strings([source for source, _ in self._unpainted]),
+            "unpainted/reason": _strings([reason for _, reason in self._unpainted]),
         }
         self._masks = self._masks or self._make_masks(1)
         for name, column in columns.items():

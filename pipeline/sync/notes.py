@@ -45,7 +45,7 @@ class Notes:
     def made(self, shard: ShardStatus) -> None:
         """Note a shard that was made; now and then the manifest is written, so that a kill leaves little unknown."""
         self._whole[shard.name] = shard
-        self._photos += shard.photos + len(shard.failures)
+        self._photos += shard.tried
         now = time.monotonic()
         self._rate = round(self._photos / max(now - self._began, 1e-3), 3)
         if now - self._written >= _BETWEEN_MANIFESTS:

@@ -61,7 +61,7 @@ def make_shards(tasks: Sequence[Task], notes: Notes, jobs: int, cluster: str | N
                     faults.append(outcome)
                     continue
                 notes.made(outcome.status)
-                photos = outcome.status.photos + len(outcome.status.failures)
+                photos = outcome.status.tried
                 redrawing.advance(photos)
                 done, busy, painting = done + photos, busy + outcome.seconds, painting + outcome.painting
         except BrokenProcessPool as error:

@@ -48,8 +48,8 @@ def run_sync(
 ) -> tuple[Manifest, int]:
     """Make what is missing of a store.
 
-    Whole shards of an earlier sync stay. A photo that cannot be read is left out of the store and listed in the
-    manifest. What is said goes into `run.log` in the store's folder, too.
+    Whole shards of an earlier sync stay. A photo that cannot be read or redrawn is left out of the store and listed in
+    the manifest. What is said goes into `run.log` in the store's folder, too.
 
     Args:
         plan: what is to be made.
@@ -57,8 +57,8 @@ def run_sync(
         cluster: address of a Dask scheduler, or its file, whose workers do it instead; they must see the same folders
             under the same names.
         deep: compare all bytes of the shards that are there with their digests, even where nothing has written to them.
-        retry_failed: make the shards again that have photos which could not be read or whose annotation could not be
-            used; until the new one is whole, the old one stays.
+        retry_failed: make the shards again that have photos which could not be read or redrawn, or whose annotation could
+            not be used; until the new one is whole, the old one stays.
 
     Returns:
         The manifest, and how many shards were made just now.
@@ -241,9 +241,10 @@ def _check_space(plan: Plan, tasks: Sequence[Task]) -> None:
 
 def _check_worth(manifest: Manifest, origin: str) -> None:
     """Refuse a store without photos, without a redrawn one, or whose pose and parsing do not belong together."""
-    failures = manifest.failures
+    left_out = (*manifest.failures, *manifest.unpainted)
     if not manifest.photos:
-        raise InputError(f"none of the {len(failures):,} photos can be read; the first: {failures[0][1]}")
+        redrawn = " and redrawn" if manifest.unpainted else ""
+        raise InputError(f"none of the {len(left_out):,} photos can be read{redrawn}; the first: {left_out[0][1]}")
     if manifest.unannotated and not manifest.redrawn:
         raise InputError(
             f"{len(manifest.unannotated):,} of {manifest.photos:,} photos have no annotation that can be used, and no "
@@ -260,10 +261,13 @@ def _check_worth(manifest: Manifest, origin: str) -> None:
 def _warn(manifest: Manifest, origin: str) -> None:
     """Say what is amiss in a finished store."""
     failures, lacking, alone = manifest.failures, manifest.unannotated, len(manifest.without_person)
-    for _, reason in (*failures[:_SHOWN], *lacking[:_SHOWN]):
+    unpainted = manifest.unpainted
+    for _, reason in (*failures[:_SHOWN], *unpainted[:_SHOWN], *lacking[:_SHOWN]):
         _log.warning(reason)
     if failures:
         _log.warning("%s photos could not be read and are left out (see %s)", f"{len(failures):,}", MANIFEST)
+    if unpainted:
+        _log.warning("%s photos could not be redrawn and are left out (see %s)", f"{len(unpainted):,}", MANIFEST)
     if manifest.agreement is not None and manifest.agreement < DOUBTFUL:
         doubt(disagreement(manifest.agreement, manifest.redrawn, origin), origin)
     if lacking:

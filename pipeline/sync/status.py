@@ -110,11 +110,14 @@ def _states(path: Path, manifest: Manifest, photos: list[str]) -> Iterator[Photo
     """Say what became of a whole shard's photos, in the order of `photos`, or in the shard's if there are none."""
     shard = open_shard(path, manifest.key)
     shard.file.close()
-    unreadable, lacking = dict(shard.failures), dict(shard.unannotated)
+    unreadable, unpainted, lacking = dict(shard.failures), dict(shard.unpainted), dict(shard.unannotated)
     rows = {name: row for row, name in enumerate(shard.sources)}
-    for name in photos or [*shard.sources, *unreadable]:
+    for name in photos or [*shard.sources, *unreadable, *unpainted]:
         if name in unreadable:
             yield PhotoState(name, UNREADABLE, unreadable[name])
+            continue
+        if name in unpainted:
+            yield PhotoState(name, FAILED, unpainted[name])
             continue
         row = rows[name]
         templates = tuple(shard.templates[row].tolist())

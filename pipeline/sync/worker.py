@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import time
@@ -22,6 +23,7 @@ from data.shards import FORMAT, INPUTS, UNKNOWN, Groups, ShardStatus, ShardWrite
 from pipeline.annotate.on_disk import digest_annotation, files_of
 from pipeline.framing import resize
 from pipeline.paint.painter import Annotated, Painter, Redrawn, Retraceable
+from pipeline.sync.blame import in_words, of_photo
 
 _BATCH = 32
 
@@ -52,7 +54,7 @@ class _Batch:
     """(source, digest) of each photo of a batch that was read, the painter's sketch, (source, reason) of the others.
 
     `annotations`: digests of the annotation files of those that were read; `transparent`: how many of them let white
-    through.
+    through; `stumbled`: why there is no sketch, if one of them may be at fault.
     """
 
     read: list[tuple[str, str]]
@@ -60,7 +62,17 @@ class _Batch:
     transparent: int
     originals: npt.NDArray[np.uint8]
     sketch: Any
+    stumbled: Exception | None
     failures: list[tuple[str, str]]
+
+
+@dataclass(frozen=True)
+class _Part:
+    """What became of a batch, or of a photo of it: (source, reason) if the painter failed on it, else as `redrawn`."""
+
+    batch: _Batch
+    redrawn: Redrawn | None = None
+    unpainted: tuple[str, str] | None = None
 
 
 def describe(task: Task) -> dict[str, str]:
@@ -77,9 +89,10 @@ def describe(task: Task) -> dict[str, str]:
 def make_shard(task: Task) -> Made:
     """Redraw the photos of one shard and write it; while one batch is painted, the next is read and the last written.
 
-    A photo that cannot be read becomes a row of the shard's failures. One without a person is kept, its versions are
-    copies; so is one whose annotation cannot be used, which is listed with the reason. Raises RunError if a photo is no
-    longer what it was when the sync was planned.
+    A photo that cannot be read, or that the painter fails on, is left out and listed with the reason. One without a
+    person is kept, its versions are copies; so is one whose annotation cannot be used, which is listed. Raises RunError
+    if a photo is no longer what it was when the sync was planned, and whatever the painter raises that is no photo's
+    fault.
     """
     painter = task.painter
     began, painting = time.perf_counter(), 0.0
@@ -89,16 +102,53 @@ def make_shard(task: Task) -> Made:
     ):
         written: Future[None] = writer.submit(lambda: None)
         for batch in _read_ahead(task):
-            for failure in batch.failures:
-                shard.fail(*failure)
-            if batch.read:
-                brush = time.perf_counter()
-                redrawn = painter.paint(batch.sketch)
-                painting += time.perf_counter() - brush
-                written.result()
-                written = writer.submit(_write, shard, batch, redrawn)
+            brush = time.perf_counter()
+            parts = _paint(task, batch)
+            painting += time.perf_counter() - brush
+            for part in parts:
+                for failure in part.batch.failures:
+                    shard.fail(*failure)
+                if part.unpainted:
+                    shard.leave_out(*part.unpainted)
+                if part.redrawn:
+                    written.result()
+                    written = writer.submit(_write, shard, part.batch, part.redrawn)
         written.result()
     return Made(shard.status().sealed(task.path), time.perf_counter() - began, painting)
+
+
+def _paint(task: Task, batch: _Batch) -> list[_Part]:
+    """Redraw a batch; if the painter fails on it, each of its photos alone, so that only those it fails on are lost.
+
+    If it fails on each of several photos, it is none's fault, and the first error is raised.
+    """
+    try:
+        return [_Part(batch, _redraw(task.painter, batch))]
+    except Exception as error:
+        if not of_photo(error):
+            raise
+        fault = error
+    parts = []
+    for source, digest in batch.read:
+        for one in _sketched(dataclasses.replace(task, sources=(source,), digests=(digest,))):
+            try:
+                parts.append(_Part(one, _redraw(task.painter, one)))
+            except Exception as error:
+                if not of_photo(error):
+                    raise
+                reason = f"{task.root / source}: it cannot be redrawn ({in_words(error)})"
+                parts.append(_Part(one, unpainted=(source, reason)))
+    if len(parts) > 1 and all(part.unpainted for part in parts):
+        raise fault
+    # The batch itself still has those that could not be read.
+    return [_Part(batch), *parts]
+
+
+def _redraw(painter: Painter, batch: _Batch) -> Redrawn | None:
+    """Redraw a batch that was sketched; None if none of its photos could be read."""
+    if batch.stumbled:
+        raise batch.stumbled
+    return painter.paint(batch.sketch) if batch.read else None
 
 
 def _write(shard: ShardWriter, batch: _Batch, redrawn: Redrawn) -> None:
@@ -158,9 +208,14 @@ def _sketched(task: Task) -> Iterator[_Batch]:
         annotations = [digest_annotation(files, photo.name) for photo in photos]
         originals = np.array([resize(photo.pixels, task.painter.size) for photo in photos], np.uint8)
         transparent = sum(photo.transparent for photo in photos)
-        yield _Batch(
-            read, annotations, transparent, originals, task.painter.sketch(photos) if photos else None, batch.failures
-        )
+        sketch, stumbled = None, None
+        try:
+            sketch = task.painter.sketch(photos) if photos else None
+        except Exception as error:
+            if not of_photo(error):
+                raise
+            stumbled = error
+        yield _Batch(read, annotations, transparent, originals, sketch, stumbled, batch.failures)
 
 
 def _unchanged(task: Task) -> Iterator[Path]:
