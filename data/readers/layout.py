@@ -62,7 +62,7 @@ def images(folder: Path, depth: int | None = None) -> list[Path]:
             f"{misplaced[0]}: at a level where it cannot be meant ({len(misplaced):,} in all), expected {place}: "
             "unpack the data set anew, or move its folders"
         )
-    _say_what_is_left_out(folder, found, set(pictures))
+    _say_what_is_left_out(folder, found)
     return pictures
 
 
@@ -83,8 +83,10 @@ def images_of_people(folder: Path) -> list[tuple[Path, str]]:
     return [(path, below[0]) for path, below in zip(pictures, parts, strict=True)]
 
 
-def _say_what_is_left_out(folder: Path, found: Walk, pictures: set[Path]) -> None:
-    others = [path for path in found.files if path not in pictures and path.name.lower() not in _NEVER_PICTURES]
+def _say_what_is_left_out(folder: Path, found: Walk) -> None:
+    others = [
+        path for path in found.files if path.suffix.lower() not in SUFFIXES and path.name.lower() not in _NEVER_PICTURES
+    ]
     kinds = Counter(path.suffix.lower() or "without an ending" for path in others)
     counted = ", ".join(f"{count:,} {kind}" for kind, count in kinds.most_common(_SHOWN))
     if len(kinds) > _SHOWN:

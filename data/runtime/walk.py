@@ -106,4 +106,5 @@ def _identity(folder: Path) -> tuple[int, int] | None:
 
 
 def _sorted(paths: list[Path]) -> tuple[Path, ...]:
-    return tuple(sorted(paths, key=lambda path: path.parts))
+    # As by `path.parts`, of which every path would keep its own.
+    return tuple(sorted(paths, key=lambda path: str(path).replace("/", "\0")))

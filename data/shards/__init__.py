@@ -5,6 +5,7 @@ from data.shards.format import FORMAT, MANIFEST, Manifest, ShardFault, ShardStat
 from data.shards.photos import (
     PHOTOS,
     Changes,
+    PhotoPaths,
     PhotoRecord,
     compare_photos,
     known_photos,
@@ -26,6 +27,7 @@ __all__ = [
     "Changes",
     "Groups",
     "Manifest",
+    "PhotoPaths",
     "PhotoRecord",
     "ShardFault",
     "ShardStatus",

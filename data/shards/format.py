@@ -54,8 +54,7 @@ class ShardStatus:
         without_person: names of the photos in which no person was found.
         failures: (name, reason) of each photo that could not be read.
         unannotated: (name, reason) of each photo whose annotation is missing or cannot be used.
-        unpainted: (name, reason) of each photo that the painter failed on; like those that could not be read they are in
-            no group.
+        unpainted: (name, reason) of each photo that the painter failed on; these too are in no group.
         agreement: mean agreement of pose and parsing, 0 to 1, None if nothing is known of it.
         measured: in how many photos it was measured.
         transparent: how many photos had transparent pixels, which were laid on white.

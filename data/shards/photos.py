@@ -6,13 +6,15 @@ of it then. A photo that the file system describes as before need not be read to
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import time
 import zipfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import overload
 
 import numpy as np
 import numpy.typing as npt
@@ -25,8 +27,8 @@ from data.runtime.walk import digest_file
 PHOTOS = "photos.npz"
 
 _DELAY = 2.0
-_LOOKED_AT = 512
-"""Files whose status a thread asks for in one go."""
+_AT_ONCE = 512
+"""Photos whose names are made, or whose files' status a thread asks for, in one go."""
 _DIGESTED = 1024
 """Files of which one waits for the last before the next are begun."""
 _SETTLED = 2_000_000_000
@@ -62,6 +64,20 @@ class PhotoRecord:
         """Bytes of all columns; its file has few more."""
         return self.names.nbytes + self.digests.nbytes + self.status.nbytes
 
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """The names as text."""
+        return _texts(self.names)
+
+    @property
+    def sha256(self) -> tuple[str, ...]:
+        """The digests as text."""
+        return _texts(self.digests)
+
+    def part(self, rows: slice) -> PhotoRecord:
+        """Some of the photos; nothing is copied."""
+        return dataclasses.replace(self, names=self.names[rows], digests=self.digests[rows], status=self.status[rows])
+
     def sizes(self) -> Iterable[tuple[str, int]]:
         """Name and size in bytes of each photo."""
         return zip(map(os.fsdecode, self.names), self.status[:, 0].tolist(), strict=True)
@@ -76,6 +92,27 @@ class PhotoRecord:
             and np.array_equal(self.status, other.status)
             and bool((self.status[:, 2] < other.taken - _SETTLED).all())
         )
+
+
+class PhotoPaths(Sequence[Path]):
+    """The files of photos, each path made when it is asked for: a million at once would be hundreds of megabytes."""
+
+    def __init__(self, root: Path, names: npt.NDArray[np.bytes_]) -> None:
+        self._root, self._names = root, names
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    @overload
+    def __getitem__(self, rows: int) -> Path: ...
+
+    @overload
+    def __getitem__(self, rows: slice) -> PhotoPaths: ...
+
+    def __getitem__(self, rows: int | slice) -> Path | PhotoPaths:
+        if isinstance(rows, slice):
+            return PhotoPaths(self._root, self._names[rows])
+        return self._root / os.fsdecode(self._names[rows])
 
 
 @dataclass(frozen=True)
@@ -107,7 +144,7 @@ def record_photos(photos: Sequence[Path], root: Path, known: PhotoRecord | None 
     status = _look_at(photos)
     digests = np.zeros(len(photos), "S64")
     if known:
-        rows = _rows_of(known, names)
+        rows = rows_of(known, names)
         old = known.status[rows]
         same = (rows >= 0) & (old == status).all(1) & (old[:, 0] >= 0) & (old[:, 2] < known.taken - _SETTLED)
         digests[same] = known.digests[rows[same]]
@@ -171,7 +208,7 @@ def compare_photos(record: PhotoRecord, photos: Sequence[Path], root: Path) -> C
     status = _look_at(photos)
     there = np.flatnonzero(status[:, 0] >= 0)
     names, status = names[there], status[there]
-    rows = _rows_of(record, names)
+    rows = rows_of(record, names)
     old = record.status[rows]
     changed = (rows >= 0) & (status[:, 0] != old[:, 0])
     doubtful = np.flatnonzero((rows >= 0) & ~changed & (status[:, 1] != old[:, 1]))
@@ -184,14 +221,18 @@ def compare_photos(record: PhotoRecord, photos: Sequence[Path], root: Path) -> C
 
 
 def _encode(photos: Sequence[Path], root: Path) -> npt.NDArray[np.bytes_]:
-    return np.array([os.fsencode(name) for name in names_below(photos, root)], np.bytes_)
+    pieces = (names_below(piece, root) for piece in _pieces(photos))
+    return np.concatenate([np.empty(0, "S1"), *(np.array(list(map(os.fsencode, piece)), "S") for piece in pieces)])
 
 
 def _look_at(photos: Sequence[Path]) -> npt.NDArray[np.int64]:
     """What the file system says of each file, int64 (N, 4)."""
-    pieces = [photos[start : start + _LOOKED_AT] for start in range(0, len(photos), _LOOKED_AT)]
     with ThreadPoolExecutor() as pool:
-        return np.concatenate([np.empty((0, 4), np.int64), *pool.map(_statuses, pieces)])
+        return np.concatenate([np.empty((0, 4), np.int64), *pool.map(_statuses, _pieces(photos))])
+
+
+def _pieces(photos: Sequence[Path]) -> Iterator[Sequence[Path]]:
+    return (photos[start : start + _AT_ONCE] for start in range(0, len(photos), _AT_ONCE))
 
 
 def _statuses(photos: Sequence[Path]) -> npt.NDArray[np.int64]:
@@ -206,12 +247,16 @@ def _status(photo: str) -> tuple[int, int, int, int]:
     return found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino
 
 
-def _rows_of(record: PhotoRecord, names: npt.NDArray[np.bytes_]) -> npt.NDArray[np.intp]:
+def rows_of(record: PhotoRecord, names: npt.NDArray[np.bytes_]) -> npt.NDArray[np.intp]:
     """The row of each name in a record, -1 if it has none."""
     if np.array_equal(record.names, names):
         return np.arange(len(names))
-    rows = {name: row for row, name in enumerate(record.names.tolist())}
-    return np.array([rows.get(name, -1) for name in names.tolist()], np.intp)
+    if not len(record):
+        return np.full(len(names), -1)
+    order = np.argsort(record.names)
+    sorted_names = record.names[order]
+    places = np.searchsorted(sorted_names, names).clip(max=len(record) - 1)
+    return np.where(sorted_names[places] == names, order[places], -1)
 
 
 def _texts(names: npt.NDArray[np.bytes_]) -> tuple[str, ...]:

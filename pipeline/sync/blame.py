@@ -1,4 +1,4 @@
-"""Blame: is an error the fault of the photo that was being redrawn, or of the machine, which the next would meet too?"""
+"""Blame: is an error the fault of the photo that was being redrawn, or of the machine, so that others meet it too?"""
 
 from __future__ import annotations
 

@@ -74,7 +74,7 @@ def foresee(plan: Plan, deep: bool = False, retry_failed: bool = False) -> Forec
         shards=len(plan.tasks),
         faults=faults,
         to_make=len(missing),
-        to_redraw=sum(len(task.sources) for task in missing),
+        to_redraw=sum(len(task.photos) for task in missing),
         needed=needed_bytes(plan, missing),
         free=shutil.disk_usage(existing).free,
         photos_per_second=_last_rate(plan),

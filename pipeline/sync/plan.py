@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
-import os
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 from data.benchmark import Benchmark
 from data.runtime.errors import InputError
-from data.shards import FORMAT, PhotoRecord, known_photos, record_photos
+from data.shards import FORMAT, PhotoPaths, PhotoRecord, known_photos, record_photos
 from pipeline.paint.painter import Painter
 from pipeline.sync.worker import Task
 
@@ -26,7 +26,7 @@ class Plan:
     """What is to be made.
 
     Attributes:
-        benchmark: the data set.
+        benchmark: the data set, without photos.
         photos: its training photos and their files.
         painter: redraws them.
         stores: folder that the store's own lies in.
@@ -36,16 +36,6 @@ class Plan:
     photos: PhotoRecord
     painter: Painter
     stores: Path
-
-    @cached_property
-    def sources(self) -> tuple[str, ...]:
-        """Name of each photo, its path below the data set's root."""
-        return tuple(map(os.fsdecode, self.photos.names.tolist()))
-
-    @cached_property
-    def digests(self) -> tuple[str, ...]:
-        """SHA-256 of each photo's file, "" if it cannot be read."""
-        return tuple(digest.decode() for digest in self.photos.digests.tolist())
 
     @cached_property
     def key(self) -> str:
@@ -61,9 +51,9 @@ class Plan:
         # Sorted, the photos are the first list. As one text a million of them would be hundreds of megabytes.
         before, after = json.dumps(decisive, sort_keys=True).split("[]", 1)
         digest = hashlib.sha256(f"{before}[".encode())
-        for start in range(0, len(self.sources), _AT_ONCE):
-            rows = slice(start, start + _AT_ONCE)
-            pairs = json.dumps(list(zip(self.sources[rows], self.digests[rows], strict=True)))
+        for start in range(0, len(self.photos), _AT_ONCE):
+            some = self.photos.part(slice(start, start + _AT_ONCE))
+            pairs = json.dumps(list(zip(some.sources, some.sha256, strict=True)))
             digest.update(f"{', ' if start else ''}{pairs[1:-1]}".encode())
         digest.update(f"]{after}".encode())
         return digest.hexdigest()[:16]
@@ -80,13 +70,17 @@ class Plan:
             Task(
                 path=self.folder.absolute() / shard_name(start // SHARD),
                 root=self.benchmark.root.absolute(),
-                sources=self.sources[start : start + SHARD],
-                digests=self.digests[start : start + SHARD],
+                photos=self.photos.part(slice(start, start + SHARD)),
                 painter=self.painter,
                 key=self.key,
             )
-            for start in range(0, len(self.sources), SHARD)
+            for start in range(0, len(self.photos), SHARD)
         ]
+
+    @property
+    def paths(self) -> PhotoPaths:
+        """Files of the photos."""
+        return PhotoPaths(self.benchmark.root.absolute(), self.photos.names)
 
 
 def shard_name(number: int) -> str:
@@ -109,7 +103,9 @@ def plan_sync(benchmark: Benchmark, painter: Painter, stores: Path, deep: bool =
         InputError: there is no training photo.
     """
     known = None if deep else known_photos(stores, benchmark.name, benchmark.root)
-    return Plan(benchmark, record_photos(training_photos(benchmark), benchmark.root, known), painter, stores)
+    photos = record_photos(training_photos(benchmark), benchmark.root, known)
+    # A million photos as objects of Python are half a gigabyte, which a sync of weeks need not hold.
+    return Plan(dataclasses.replace(benchmark, train=[], settings={}, validation={}), photos, painter, stores)
 
 
 def training_photos(benchmark: Benchmark) -> list[Path]:

@@ -52,7 +52,7 @@ def make_shards(tasks: Sequence[Task], notes: Notes, jobs: int, cluster: str | N
     if not tasks:
         return []
     faults = []
-    total = sum(len(task.sources) for task in tasks)
+    total = sum(len(task.photos) for task in tasks)
     began, done, busy, painting = time.monotonic(), 0, 0.0, 0.0
     with _outcomes(tasks, min(jobs, len(tasks)), cluster) as outcomes, progress("redrawing", total) as redrawing:
         try:

@@ -57,8 +57,8 @@ def run_sync(
         cluster: address of a Dask scheduler, or its file, whose workers do it instead; they must see the same folders
             under the same names.
         deep: compare all bytes of the shards that are there with their digests, even where nothing has written to them.
-        retry_failed: make the shards again that have photos which could not be read or redrawn, or whose annotation could
-            not be used; until the new one is whole, the old one stays.
+        retry_failed: make the shards again that have photos which could not be read or redrawn, or whose annotation
+            could not be used; until the new one is whole, the old one stays.
 
     Returns:
         The manifest, and how many shards were made just now.
@@ -99,7 +99,7 @@ def prepare_sync(plan: Plan) -> None:
 
 
 def _prepare(plan: Plan) -> None:
-    plan.painter.prepare(plan.folder.absolute(), [plan.benchmark.root.absolute() / source for source in plan.sources])
+    plan.painter.prepare(plan.folder.absolute(), plan.paths)
 
 
 def _is_complete(plan: Plan, whole: Mapping[str, ShardStatus]) -> bool:
@@ -224,7 +224,7 @@ def _made_of(shard: Path, inputs: str | None) -> bool:
 
 def needed_bytes(plan: Plan, tasks: Sequence[Task]) -> int:
     """Say how many bytes it takes to make some of a plan's shards, and what lies beside them."""
-    shards = sum(shard_bytes(task.sources, task.painter.versions, task.painter.size) for task in tasks)
+    shards = sum(shard_bytes(task.photos.sources, task.painter.versions, task.painter.size) for task in tasks)
     return _BESIDE_SHARDS + len(plan.tasks) * _BESIDE_A_SHARD + plan.photos.size + shards
 
 

@@ -23,7 +23,7 @@ STATES = (DONE, NO_PERSON, NO_ANNOTATION, UNREADABLE, FAILED, WAITING)
 _SHOWN = 10
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class PhotoState:
     """What became of one photo, and of all its versions alike.
 

@@ -19,7 +19,7 @@ import torch
 from data.photo import read_batches
 from data.runtime.errors import RunError
 from data.runtime.walk import digest_file
-from data.shards import FORMAT, INPUTS, UNKNOWN, Groups, ShardStatus, ShardWriter, writing_shard
+from data.shards import FORMAT, INPUTS, UNKNOWN, Groups, PhotoRecord, ShardStatus, ShardWriter, writing_shard
 from pipeline.annotate.on_disk import digest_annotation, files_of
 from pipeline.framing import resize
 from pipeline.paint.painter import Annotated, Painter, Redrawn, Retraceable
@@ -30,12 +30,11 @@ _BATCH = 32
 
 @dataclass(frozen=True)
 class Task:
-    """A shard to be made at `path`: the photos `sources` below `root`, the SHA-256 of each file ("" if unreadable)."""
+    """A shard to be made at `path`, of `photos` below `root`."""
 
     path: Path
     root: Path
-    sources: tuple[str, ...]
-    digests: tuple[str, ...]
+    photos: PhotoRecord
     painter: Painter
     key: str
 
@@ -80,8 +79,9 @@ def describe(task: Task) -> dict[str, str]:
     painter = task.painter
     made_by = {"torch": str(torch.__version__), "recipe": json.dumps(painter.recipe, sort_keys=True)}
     if isinstance(painter, Retraceable):
-        photos = list(zip(task.sources, task.digests, strict=True))
-        decisive = [FORMAT, photos, painter.size, painter.versions, painter.inputs(task.sources)]
+        sources = task.photos.sources
+        photos = list(zip(sources, task.photos.sha256, strict=True))
+        decisive = [FORMAT, photos, painter.size, painter.versions, painter.inputs(sources)]
         made_by[INPUTS] = hashlib.sha256(json.dumps(decisive).encode()).hexdigest()
     return made_by
 
@@ -129,8 +129,10 @@ def _paint(task: Task, batch: _Batch) -> list[_Part]:
             raise
         fault = error
     parts = []
-    for source, digest in batch.read:
-        for one in _sketched(dataclasses.replace(task, sources=(source,), digests=(digest,))):
+    rows = {source: row for row, source in enumerate(task.photos.sources)}
+    for source, _ in batch.read:
+        row = rows[source]
+        for one in _sketched(dataclasses.replace(task, photos=task.photos.part(slice(row, row + 1)))):
             try:
                 parts.append(_Part(one, _redraw(task.painter, one)))
             except Exception as error:
@@ -200,7 +202,7 @@ def _read_ahead(task: Task) -> Iterator[_Batch]:
 
 def _sketched(task: Task) -> Iterator[_Batch]:
     """Read and sketch the shard's photos, few at a time where they are large."""
-    digests = dict(zip(task.sources, task.digests, strict=True))
+    digests = dict(zip(task.photos.sources, task.photos.sha256, strict=True))
     files = files_of(task.painter.annotator) if isinstance(task.painter, Annotated) else []
     for batch in read_batches(_unchanged(task), task.root, _BATCH):
         photos = batch.photos
@@ -220,7 +222,7 @@ def _sketched(task: Task) -> Iterator[_Batch]:
 
 def _unchanged(task: Task) -> Iterator[Path]:
     """The shard's photos, each seen to be what it was as soon as it is its turn."""
-    for source, digest in zip(task.sources, task.digests, strict=True):
+    for source, digest in zip(task.photos.sources, task.photos.sha256, strict=True):
         path = task.root / source
         if digest_file(path) != digest:
             raise RunError(

@@ -19,7 +19,7 @@ import torch
 from data.photo import Photo
 from data.runtime.allocator import give_freed_memory_back, keep_freed_memory
 from data.runtime.tables import format_table
-from data.runtime.walk import digest_file
+from data.shards import record_photos
 from data.walkers.plain import write_plain
 from pipeline.annotate.annotator import KeptAnnotations
 from pipeline.annotate.blazepose import BlazePose, Sighting
@@ -130,8 +130,7 @@ def measure(name: str, root: Path, folder: Path) -> Timing:
     painter.prepare(folder, others)
     painter.paint(painter.sketch([Photo.read(others[0], root)]))
     clock.seconds.clear()
-    sources = tuple(str(photo.relative_to(root)) for photo in photos)
-    task = Task(folder / "shard-00000.h5", root, sources, tuple(map(digest_file, photos)), painter, "bench")
+    task = Task(folder / "shard-00000.h5", root, record_photos(photos, root), painter, "bench")
     give_freed_memory_back()
     Path("/proc/self/clear_refs").write_text("5")
     resident = status_kib("VmRSS")

@@ -85,7 +85,7 @@ def listing(place: Path) -> int:
 def planning(place: Path) -> int:
     """Read which photos there are, digest them all, and say what is to be done."""
     plan = _plan(place)
-    return sum(len(task.sources) for task in plan.tasks)
+    return sum(len(task.photos) for task in plan.tasks)
 
 
 def filling(place: Path) -> int:
@@ -93,16 +93,16 @@ def filling(place: Path) -> int:
     plan, statuses = _plan(place), []
     plan.folder.mkdir(parents=True)
     for task in plan.tasks:
-        painted = plan.painter.paint(len(task.sources))
+        painted = plan.painter.paint(len(task.photos))
         with writing_shard(task.path, VERSIONS, SIZE, plan.key, {}) as shard:
             shard.add(
                 Groups(
                     images=np.repeat(painted.images, 1 + VERSIONS, axis=1),
-                    sources=task.sources,
-                    digests=task.digests,
+                    sources=task.photos.sources,
+                    digests=task.photos.sha256,
                     templates=painted.templates,
                     redrawn=painted.found,
-                    moved=np.zeros((len(task.sources), 2), np.float32),
+                    moved=np.zeros((len(task.photos), 2), np.float32),
                 )
             )
             status = shard.status()

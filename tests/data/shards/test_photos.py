@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from data.shards import Changes, PhotoRecord, compare_photos, known_photos, read_photos, record_photos, write_photos
+from data.shards.photos import rows_of
 
 NAMES = ("plain.jpg", "two words.jpg", "größe/衣.jpg", os.fsdecode(b"not-utf8-\xff.jpg"), "folder/last.jpg")
 LONG_AGO = 1_600_000_000_000_000_000
@@ -132,3 +133,14 @@ def test_of_a_copy_with_other_times_only_some_are_read(
     read.clear()
     assert compare_photos(record, photos_in(root), root) == Changes((), (), ())
     assert len(read) == 2
+
+
+def test_a_photo_is_found_in_a_record_of_any_order(root: Path) -> None:
+    photos = photos_in(root)
+    record = record_photos(photos[::-1], root)
+    some = np.array([*record.names[[2, 0]], b"not there", b"", *record.names[[2]], b"\xff"])
+    np.testing.assert_array_equal(rows_of(record, some), [2, 0, -1, -1, 2, -1])
+    nothing = record.part(slice(0, 0))
+    np.testing.assert_array_equal(rows_of(nothing, some), [-1] * 6)
+    again = record_photos(photos, root, record)
+    assert dict(zip(again.sources, again.sha256, strict=True)) == dict(zip(record.sources, record.sha256, strict=True))

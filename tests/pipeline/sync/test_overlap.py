@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from data.photo import Photo
-from data.runtime.walk import digest_file
+from data.shards import record_photos
 from pipeline.paint import Redrawn
 from pipeline.sync.worker import Task, make_shard
 
@@ -52,7 +52,6 @@ def test_the_next_batch_is_sketched_while_one_is_painted(tmp_path: Path) -> None
     paths = [tmp_path / f"{number:03d}.png" for number in range(70)]
     for path in paths:
         Image.new("RGB", (4, 8)).save(path)
-    sources = tuple(path.name for path in paths)
-    task = Task(tmp_path / "shard-00000.h5", tmp_path, sources, tuple(map(digest_file, paths)), Meeting(), "key")
+    task = Task(tmp_path / "shard-00000.h5", tmp_path, record_photos(paths, tmp_path), Meeting(), "key")
     made = make_shard(task)
     assert made.status.photos == 70
