@@ -1,7 +1,8 @@
 """The shards: photos with their redrawn versions, written once by the pipeline and read by the trainer."""
 
 from data.shards.copy import INPUTS, copy_shard, read_origin
-from data.shards.format import FORMAT, MANIFEST, Manifest, ShardFault, ShardStatus, read_manifest, write_manifest
+from data.shards.format import FORMAT, ShardStatus
+from data.shards.manifest import MANIFEST, Manifest, ShardFault, read_manifest, write_manifest
 from data.shards.photos import (
     PHOTOS,
     Changes,

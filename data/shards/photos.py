@@ -9,7 +9,6 @@ from __future__ import annotations
 import dataclasses
 import os
 import time
-import zipfile
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from data.photo import names_below
+from data.runtime.arrays import read_arrays
 from data.runtime.files import writing
 from data.runtime.progress import progress
 from data.runtime.walk import digest_file
@@ -174,15 +174,11 @@ def write_photos(folder: Path, record: PhotoRecord) -> None:
 def read_photos(folder: Path) -> PhotoRecord | None:
     """Read the record of the store in `folder`; None if it has none that can be read: it can be taken anew."""
     try:
-        with np.load(folder / PHOTOS, allow_pickle=False) as file:
-            return PhotoRecord(
-                os.fsdecode(file["root"].item()),
-                int(file["taken"]),
-                file["names"],
-                file["digests"],
-                file["status"],
-            )
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        file = read_arrays(folder / PHOTOS)
+        return PhotoRecord(
+            os.fsdecode(file["root"].item()), int(file["taken"]), file["names"], file["digests"], file["status"]
+        )
+    except (OSError, ValueError, KeyError):
         return None
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from data.runtime.errors import InputError
-from data.shards.format import MANIFEST, Manifest, read_manifest
+from data.shards.manifest import MANIFEST, Manifest, read_manifest
 from data.shards.shard import Pictures, Shard, open_pictures, open_shard
 
 _MAX_OPEN = 256

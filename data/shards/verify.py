@@ -10,7 +10,8 @@ import numpy as np
 
 from data.runtime.errors import InputError
 from data.runtime.walk import digest_file
-from data.shards.format import Manifest, ShardStatus, read_manifest
+from data.shards.format import ShardStatus
+from data.shards.manifest import Manifest, read_manifest
 from data.shards.seal import Seal
 from data.shards.shard import Shard, damaged, open_shard
 

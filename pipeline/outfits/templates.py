@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from data.annotation import Region
+from data.runtime.arrays import read_arrays
 from data.runtime.errors import InputError
 from data.runtime.files import replacing
 from data.sheet import contact_sheet
@@ -94,10 +95,10 @@ def save(folder: Path, templates: Templates) -> None:
 def load(folder: Path) -> Templates:
     """Read what `save` wrote. Raises InputError if it is damaged."""
     try:
-        with np.load(folder / FILE) as file:
-            photos = tuple(photo.decode("utf-8", "surrogateescape") for photo in file["photos"])
-            shapes = tuple(Shape(**json.loads(str(shape))) for shape in file["cuts"])
-            reasons = tuple(map(str, file["reasons"])) if "reasons" in file else ()
-            return Templates(photos, file["pictures"], file["codes"], file["present"], shapes, reasons)
+        file = read_arrays(folder / FILE)
+        photos = tuple(photo.decode("utf-8", "surrogateescape") for photo in file["photos"])
+        shapes = tuple(Shape(**json.loads(str(shape))) for shape in file["cuts"])
+        reasons = tuple(map(str, file["reasons"])) if "reasons" in file else ()
+        return Templates(photos, file["pictures"], file["codes"], file["present"], shapes, reasons)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"{folder / FILE}: damaged ({error}): remove {folder} and repeat `make sync`") from error

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from scipy.spatial.distance import cdist
 
 from data.annotation import Region
+from data.runtime.arrays import read_arrays
 from data.runtime.errors import InputError
 from data.runtime.files import replacing
 from data.sheet import contact_sheet
@@ -144,9 +145,9 @@ def save(folder: Path, palette: Palette) -> None:
 def load(folder: Path) -> Palette:
     """Read what `save` wrote. Raises InputError if it is damaged."""
     try:
-        with np.load(folder / FILE) as file:
-            photos = tuple(photo.decode("utf-8", "surrogateescape") for photo in file["photos"])
-            return Palette(photos, file["pictures"], file["means"], file["spreads"])
+        file = read_arrays(folder / FILE)
+        photos = tuple(photo.decode("utf-8", "surrogateescape") for photo in file["photos"])
+        return Palette(photos, file["pictures"], file["means"], file["spreads"])
     except (OSError, ValueError, KeyError) as error:
         raise InputError(f"{folder / FILE}: damaged ({error}): remove {folder} and repeat `make sync`") from error
 

@@ -144,3 +144,13 @@ def test_a_photo_is_found_in_a_record_of_any_order(root: Path) -> None:
     np.testing.assert_array_equal(rows_of(nothing, some), [-1] * 6)
     again = record_photos(photos, root, record)
     assert dict(zip(again.sources, again.sha256, strict=True)) == dict(zip(record.sources, record.sha256, strict=True))
+
+
+def test_a_damaged_record_is_none_at_all(root: Path, tmp_path: Path) -> None:
+    write_photos(tmp_path, record_photos(photos_in(root), root))
+    path = tmp_path / "photos.npz"
+    written = path.read_bytes()
+    for damaged in (b"", written[:-1], written[:100], b"PK" + written, written.replace(b"plain.jpg", b"plaim.jpg")):
+        assert damaged != written
+        path.write_bytes(damaged)
+        assert read_photos(tmp_path) is None

@@ -11,10 +11,12 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 
 import data
+from data.runtime.errors import InputError
 from data.shards import newest_store, read_manifest, write_photos
 from data.shards import photos as record
 from pipeline.__main__ import main
@@ -94,6 +96,38 @@ def test_any_flipped_byte_is_made_good_by_the_next_sync(sync: Sync) -> None:
     assert "complete already" in sync()
 
 
+@pytest.mark.parametrize("bit", [0x01, 0x10, 0x80])
+def test_any_flipped_bit_of_the_manifest_is_found_and_made_good(sync: Sync, bit: int) -> None:
+    """But for white space, and the name of the digest itself: then it says what it said."""
+    sync()
+    folder = newest_store(STORES)
+    whole, told = digests(folder), read_manifest(folder)
+    path = folder / "manifest.json"
+    written = path.read_bytes()
+    unseen = 0
+    for position in np.linspace(0, len(written) - 1, POSITIONS).astype(int):
+        torn = bytearray(written)
+        torn[position] ^= bit
+        path.write_bytes(torn)
+        try:
+            found = read_manifest(folder)
+        except InputError:
+            continue
+        assert found == told, f"byte {position}"
+        unseen += 1
+    assert unseen < POSITIONS / 4
+    damaged = written.replace(b'"transparent": 0', b'"transparent": 1')
+    assert damaged != written
+    path.write_bytes(damaged)
+    for command in ("verify", "status", "preview"):
+        result = CliRunner().invoke(main, [command, str(folder)])
+        assert (result.exit_code, "damaged (it is not as it was written)" in result.output) == (2, True), result.output
+    assert "(0 of 3 shards made now)" in sync()
+    assert digests(folder) == whole
+    assert read_manifest(folder).shards == told.shards
+    assert CliRunner().invoke(main, ["verify"]).exit_code == 0
+
+
 def test_what_nothing_wrote_to_is_not_read_unless_asked_for(
     sync: Sync, walkers: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -157,7 +191,7 @@ def test_a_store_of_before_the_seals_gets_them(sync: Sync) -> None:
     content = json.loads((folder / "manifest.json").read_text())
     for shard in content["shards"]:
         del shard["seal"]
-    for name in ("faults", "photos_per_second"):
+    for name in ("faults", "photos_per_second", "unpainted", "sha256"):
         del content[name]
     (folder / "manifest.json").write_text(json.dumps(content))
     (folder / "photos.npz").unlink()
