@@ -10,6 +10,7 @@ import shlex
 import subprocess
 import sys
 import zipfile
+from collections.abc import Mapping
 from datetime import datetime, timezone
 from importlib import metadata
 from pathlib import Path
@@ -182,6 +183,13 @@ def check(run: Run, config: Config, manifest: Manifest) -> None:
     _check_settings(run, config)
     if run.facts.get("key") != manifest.key:
         raise InputError(f"run {run.name} was started on the shards {run.sync}: give another run name, or those")
+    # A photo that was left out and came in later moves the numbers of all behind it, by which pseudo labels go.
+    theirs = run.facts.get("photos", manifest.photos)
+    if theirs != manifest.photos:
+        raise InputError(
+            f"run {run.name} was started on {theirs:,} photos of the shards, which have {manifest.photos:,} now: give "
+            "another run name"
+        )
 
 
 def start(folder: Path, config: Config, sync: Path, manifest: Manifest, device: torch.device) -> Run:
@@ -191,7 +199,8 @@ def start(folder: Path, config: Config, sync: Path, manifest: Manifest, device: 
     """
     run = Run(folder)
     check(run, config, manifest)
-    return _open(run, config, sync, manifest.dataset, manifest.key, _origin(manifest), device)
+    facts = {**_origin(manifest), "photos": manifest.photos}
+    return _open(run, config, sync, manifest.dataset, manifest.key, facts, device)
 
 
 def check_baseline(run: Run, config: BaselineConfig, benchmark: Benchmark) -> None:
@@ -238,16 +247,19 @@ def _open(
     sync: Path | None,
     dataset: str,
     key: str | None,
-    origin: dict[str, str | None],
+    facts: Mapping[str, str | int | None],
     device: torch.device,
 ) -> Run:
-    """Make a run's folder, or open the one there after it was checked, and note where its labels are read from."""
+    """Make a run's folder, or open the one there after it was checked, and note these facts of its data.
+
+    Labels are read from where they say.
+    """
     folder = run.folder
     for part in folder.glob(f".*{SUFFIX}"):
         part.unlink(missing_ok=True)
     if run.begun and (folder / "config.json").exists():
-        if run.facts | origin != run.facts:
-            run.note(**origin)
+        if run.facts | facts != run.facts:
+            run.note(**facts)
         return run
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "run.json").unlink(missing_ok=True)
@@ -257,7 +269,7 @@ def _open(
         commit=_commit(),
         digest=config.digest,
         dataset=dataset,
-        **origin,
+        **facts,
         key=key,
         device=_device_name(device),
         python=platform.python_version(),

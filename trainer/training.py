@@ -190,8 +190,7 @@ def _photos_digest(store: SyncStore) -> str | None:
     if record:
         return sizes_digest(record.sizes())
     names = [store.source(photo) for photo in range(len(store))]
-    left_out = [name for name, _ in (*store.manifest.failures, *store.manifest.unpainted)]
-    return photos_digest(Path(store.manifest.root), [*names, *left_out])
+    return photos_digest(Path(store.manifest.root), [*names, *store.manifest.left_out])
 
 
 def _benchmark(store: SyncStore) -> Benchmark | None:

@@ -97,6 +97,11 @@ class Manifest:
         return tuple(unpainted for shard in self.shards for unpainted in shard.unpainted)
 
     @property
+    def left_out(self) -> tuple[str, ...]:
+        """Names of the photos that are in no group, since they could not be read or redrawn."""
+        return tuple(name for name, _ in (*self.failures, *self.unpainted))
+
+    @property
     def transparent(self) -> int:
         """How many photos had transparent pixels."""
         return sum(shard.transparent for shard in self.shards)

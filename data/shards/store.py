@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +22,11 @@ _MAX_OPEN = 256
 class SyncStore:
     """The groups of a finished sync, by number of the photo.
 
-    Only the path is pickled; a process opens a shard when it first reads from it, also after a fork.
+    Little more than the path is pickled; a process opens a shard when it first reads from it, also after a fork.
 
     Raises:
         InputError: the folder is no store, is unfinished, or a shard is missing; when read, a shard is damaged or
-            belongs to another store.
+            belongs to another store, or, where the store was sent by another process, photos have other numbers by now.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -45,9 +46,15 @@ class SyncStore:
         self._process = os.getpid()
         self._open: dict[int, Pictures] = {}
         self._told: Shard | None = None
+        self._renumbered = False
 
-    def __reduce__(self) -> tuple[type[SyncStore], tuple[Path]]:
-        return SyncStore, (self.path,)
+    def __reduce__(self) -> tuple[Callable[..., SyncStore], tuple[Path, str]]:
+        return _open_again, (self.path, self._numbering())
+
+    def _numbering(self) -> str:
+        """Digest of what decides which photo has which number."""
+        counts = self._starts.tolist()
+        return hashlib.sha256(repr((self.manifest.key, counts, self.manifest.left_out)).encode()).hexdigest()
 
     def __len__(self) -> int:
         return int(self._starts[-1])
@@ -107,6 +114,8 @@ class SyncStore:
 
     def _places(self, indices: Sequence[int] | npt.NDArray[np.integer[Any]]) -> list[tuple[int, int]]:
         """Shard and row of each photo."""
+        if self._renumbered:
+            raise InputError(f"{self.path}: photos came in or went while this was at work: begin it again")
         wanted = np.asarray(indices, dtype=np.int64)
         outside = wanted[(wanted < 0) | (wanted >= len(self))]
         if outside.size:
@@ -137,6 +146,13 @@ class SyncStore:
                 shard.check_shape(self.manifest.shards[number].photos, self.versions, self.size)
             self._told = shard
         return self._told, row
+
+
+def _open_again(path: Path, numbering: str) -> SyncStore:
+    """Open a store in the process that it was sent to; an error here would only be that process's end."""
+    store = SyncStore(path)
+    store._renumbered = store._numbering() != numbering
+    return store
 
 
 def all_stores(work: Path, dataset: str | None = None) -> list[tuple[Path, Manifest]]:

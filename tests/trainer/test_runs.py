@@ -47,6 +47,22 @@ def test_other_settings_or_shards_are_refused(run: runs.Run, store: SyncStore, t
         runs.start(run.folder, tiny(), store.path, dataclasses.replace(store.manifest, key="other"), CPU)
 
 
+def test_shards_in_which_photos_have_other_numbers_are_refused(
+    run: runs.Run, store: SyncStore, tiny: Callable[..., Config]
+) -> None:
+    """As after a sync that tried a photo again which had failed."""
+    run.save({"epoch": 1}, 1, 0)
+    first, *others = store.manifest.shards
+    more = dataclasses.replace(first, photos=first.photos + 1)
+    manifest = dataclasses.replace(store.manifest, shards=(more, *others))
+    count = store.manifest.photos
+    with pytest.raises(InputError, match=f"was started on {count} photos of the shards, which have {count + 1} now"):
+        runs.start(run.folder, tiny(), store.path, manifest, CPU)
+    facts = {name: fact for name, fact in run.facts.items() if name != "photos"}
+    (run.folder / "run.json").write_text(json.dumps(facts))
+    assert runs.start(run.folder, tiny(), store.path, manifest, CPU).facts["photos"] == count + 1, "an older run"
+
+
 def test_a_run_without_a_checkpoint_is_started_anew(
     run: runs.Run, store: SyncStore, tiny: Callable[..., Config]
 ) -> None:

@@ -129,12 +129,27 @@ def test_a_shard_says_what_is_in_it(made: tuple[Path, np.ndarray]) -> None:
         assert file["images"].chunks == (1, 1 + VERSIONS, *SIZE, 3)
 
 
-def test_only_the_path_is_pickled(made: tuple[Path, np.ndarray]) -> None:
+def test_little_more_than_the_path_is_pickled(made: tuple[Path, np.ndarray]) -> None:
     store = SyncStore(made[0])
     store.groups([0, 6])
     copy = pickle.loads(pickle.dumps(store))
     assert len(pickle.dumps(store)) < 1000
     np.testing.assert_array_equal(copy.groups([6, 0]), made[1][[6, 0]])
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+def test_photos_that_came_in_while_a_training_reads_are_never_taken_for_others(tmp_path: Path, method: str) -> None:
+    """A sync that tries failed photos again makes a shard anew under a store that is open."""
+    make_store(tmp_path, (3, 4))
+    store = SyncStore(tmp_path)
+    with ProcessPoolExecutor(1, multiprocessing.get_context(method)) as pool:
+        assert len(pool.submit(store.groups, [0, 5]).result()) == 2
+        again = make_store(tmp_path, (4, 4))
+        with pytest.raises(InputError, match="photos came in or went while this was at work"):
+            pool.submit(store.groups, [0]).result()
+    with pytest.raises(InputError, match="the manifest says"):
+        store.groups([0])
+    np.testing.assert_array_equal(SyncStore(tmp_path).groups([7]), again[[7]])
 
 
 @pytest.mark.parametrize("method", ["fork", "spawn"])
