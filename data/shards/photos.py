@@ -18,8 +18,8 @@ from typing import overload
 import numpy as np
 import numpy.typing as npt
 
+from data.arrays import read_arrays
 from data.photo import names_below
-from data.runtime.arrays import read_arrays
 from data.runtime.files import writing
 from data.runtime.progress import progress
 from data.runtime.walk import digest_file

@@ -14,6 +14,7 @@ from data.photo import Photo, read_batches
 from data.runtime.errors import InputError
 from pipeline.annotate.agreement import agreement, check_agreement
 from pipeline.annotate.annotator import Annotator, NoAnnotation
+from pipeline.blame import each_alone, in_words
 
 _BATCH = 16
 _FIRST = 64  # photos, by whose agreement hours of work are spared
@@ -35,14 +36,29 @@ class People:
 
 
 def find_people(annotator: Annotator, photos: Sequence[Photo]) -> People:
-    """Annotate photos and sort out what was found."""
-    found = list(enumerate(annotator(photos)))
+    """Annotate photos and sort out what was found; a photo over which the annotator stumbles alone has no annotation.
+
+    If it stumbles over each of several photos, its error is raised, and so is any that is no photo's fault.
+    """
+    found = list(enumerate(_annotate(annotator, photos)))
     annotations = {number: one for number, one in found if isinstance(one, Annotation)}
     reasons = {number: one.reason for number, one in found if isinstance(one, NoAnnotation)}
     measured = np.full(len(photos), np.nan, np.float32)
     for number, annotation in annotations.items():
         measured[number] = agreement(annotation)
     return People(annotations, reasons, measured)
+
+
+def _annotate(annotator: Annotator, photos: Sequence[Photo]) -> Sequence[Annotation | NoAnnotation | None]:
+    try:
+        return annotator(photos)
+    except Exception as error:
+        found = each_alone(error, lambda photo: annotator([photo])[0], photos)
+    reasons = (f"{photo.path}: it cannot be annotated" for photo in photos)
+    return [
+        NoAnnotation(f"{reason} ({in_words(one)})") if isinstance(one, Exception) else one
+        for one, reason in zip(found, reasons, strict=True)
+    ]
 
 
 def read_people(paths: Iterable[Path], root: Path, annotator: Annotator) -> Iterator[tuple[Photo, Annotation]]:

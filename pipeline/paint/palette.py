@@ -12,7 +12,7 @@ import numpy.typing as npt
 from scipy.spatial.distance import cdist
 
 from data.annotation import Region
-from data.runtime.arrays import read_arrays
+from data.arrays import read_arrays
 from data.runtime.errors import InputError
 from data.runtime.files import replacing
 from data.sheet import contact_sheet

@@ -21,9 +21,9 @@ from data.runtime.errors import RunError
 from data.runtime.walk import digest_file
 from data.shards import FORMAT, INPUTS, UNKNOWN, Groups, PhotoRecord, ShardStatus, ShardWriter, writing_shard
 from pipeline.annotate.on_disk import digest_annotation, files_of
+from pipeline.blame import each_alone, in_words, of_photo
 from pipeline.framing import resize
 from pipeline.paint.painter import Annotated, Painter, Redrawn, Retraceable
-from pipeline.sync.blame import in_words, of_photo
 
 _BATCH = 32
 
@@ -65,13 +65,8 @@ class _Batch:
     failures: list[tuple[str, str]]
 
 
-@dataclass(frozen=True)
-class _Part:
-    """What became of a batch, or of a photo of it: (source, reason) if the painter failed on it, else as `redrawn`."""
-
-    batch: _Batch
-    redrawn: Redrawn | None = None
-    unpainted: tuple[str, str] | None = None
+_Redrawn = tuple[_Batch, Redrawn | None]
+"""A batch and what the painter made of it; None where there was nothing to be painted."""
 
 
 def describe(task: Task) -> dict[str, str]:
@@ -103,54 +98,54 @@ def make_shard(task: Task) -> Made:
         written: Future[None] = writer.submit(lambda: None)
         for batch in _read_ahead(task):
             brush = time.perf_counter()
-            parts = _paint(task, batch)
+            parts, unpainted = _paint(task, batch)
             painting += time.perf_counter() - brush
-            for part in parts:
-                for failure in part.batch.failures:
+            for left_out in unpainted:
+                shard.leave_out(*left_out)
+            for part, redrawn in parts:
+                for failure in part.failures:
                     shard.fail(*failure)
-                if part.unpainted:
-                    shard.leave_out(*part.unpainted)
-                if part.redrawn:
+                if redrawn:
                     written.result()
-                    written = writer.submit(_write, shard, part.batch, part.redrawn)
+                    written = writer.submit(_write, shard, part, redrawn)
         written.result()
     return Made(shard.status().sealed(task.path), time.perf_counter() - began, painting)
 
 
-def _paint(task: Task, batch: _Batch) -> list[_Part]:
+def _paint(task: Task, batch: _Batch) -> tuple[list[_Redrawn], list[tuple[str, str]]]:
     """Redraw a batch; if the painter fails on it, each of its photos alone, so that only those it fails on are lost.
 
-    If it fails on each of several photos, it is none's fault, and the first error is raised.
+    Returns:
+        What was redrawn, and (source, reason) of each photo that the painter failed on.
+
+    Raises:
+        Exception: as `each_alone` does, where it is no photo's fault.
     """
     try:
-        return [_Part(batch, _redraw(task.painter, batch))]
+        return [_redraw(task.painter, batch)], []
     except Exception as error:
-        if not of_photo(error):
-            raise
-        fault = error
-    parts = []
-    rows = {source: row for row, source in enumerate(task.photos.sources)}
-    for source, _ in batch.read:
-        row = rows[source]
-        for one in _sketched(dataclasses.replace(task, photos=task.photos.part(slice(row, row + 1)))):
-            try:
-                parts.append(_Part(one, _redraw(task.painter, one)))
-            except Exception as error:
-                if not of_photo(error):
-                    raise
-                reason = f"{task.root / source}: it cannot be redrawn ({in_words(error)})"
-                parts.append(_Part(one, unpainted=(source, reason)))
-    if len(parts) > 1 and all(part.unpainted for part in parts):
-        raise fault
-    # The batch itself still has those that could not be read.
-    return [_Part(batch), *parts]
+        outcomes = each_alone(error, lambda photo: _redraw_alone(task, photo[0]), batch.read)
+    redrawn: list[_Redrawn] = [(batch, None)]
+    unpainted = []
+    for (source, _), outcome in zip(batch.read, outcomes, strict=True):
+        if isinstance(outcome, Exception):
+            unpainted.append((source, f"{task.root / source}: it cannot be redrawn ({in_words(outcome)})"))
+        else:
+            redrawn.append(outcome)
+    return redrawn, unpainted
 
 
-def _redraw(painter: Painter, batch: _Batch) -> Redrawn | None:
-    """Redraw a batch that was sketched; None if none of its photos could be read."""
+def _redraw_alone(task: Task, source: str) -> _Redrawn:
+    """Read a photo anew, which may fail by now, and redraw it alone."""
+    row = task.photos.sources.index(source)
+    [batch] = _sketched(dataclasses.replace(task, photos=task.photos.part(slice(row, row + 1))))
+    return _redraw(task.painter, batch)
+
+
+def _redraw(painter: Painter, batch: _Batch) -> _Redrawn:
     if batch.stumbled:
         raise batch.stumbled
-    return painter.paint(batch.sketch) if batch.read else None
+    return batch, painter.paint(batch.sketch) if batch.read else None
 
 
 def _write(shard: ShardWriter, batch: _Batch, redrawn: Redrawn) -> None:

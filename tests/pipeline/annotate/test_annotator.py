@@ -13,6 +13,7 @@ from data.annotation import FOLDER, Annotation, write_annotation
 from data.photo import Photo
 from data.runtime.errors import InputError
 from pipeline.annotate.annotator import KeptAnnotations, NoAnnotation, PairedAnnotator, StoredAnnotations
+from pipeline.annotate.people import find_people
 
 
 def person(height: int = 64, width: int = 32, seed: int = 0) -> Annotation:
@@ -142,3 +143,35 @@ def test_a_pair_needs_both_halves(tmp_path: Path) -> None:
     same(found[0], person())
     assert found[1:] == [None, None]
     assert len(annotator.digest) == 64
+
+
+class Stumbling(Counting):
+    """An annotator that fails on photos whose names are in `stones`, all those of a batch with them."""
+
+    def __init__(self, error: Exception, *stones: str) -> None:
+        super().__init__()
+        self.error, self.stones = error, stones
+
+    def __call__(self, photos: Sequence[Photo]) -> list[Annotation | None]:
+        if any(photo.name in self.stones for photo in photos):
+            raise self.error
+        return super().__call__(photos)
+
+
+def test_a_photo_over_which_an_annotator_stumbles_has_no_annotation_and_the_others_have(tmp_path: Path) -> None:
+    photos = [photo(tmp_path, name) for name in ("a", "b", "nobody", "c")]
+    people = find_people(Stumbling(IndexError("a row too many\nin all"), "b"), photos)
+    assert sorted(people.annotations) == [0, 3]
+    assert people.reasons == {1: f"{tmp_path / 'b'}: it cannot be annotated (IndexError: a row too many)"}
+    assert np.isnan(people.agreement).tolist() == [False, True, True, False]
+    alone = find_people(Stumbling(IndexError(), "b"), photos[1:2])
+    assert alone.reasons == {0: f"{tmp_path / 'b'}: it cannot be annotated (IndexError)"}
+
+
+def test_an_annotator_that_stumbles_over_every_photo_or_a_machines_fault_is_no_photos(tmp_path: Path) -> None:
+    photos = [photo(tmp_path, name) for name in ("a", "b")]
+    with pytest.raises(TypeError, match="of no use"):
+        find_people(Stumbling(TypeError("of no use"), "a", "b"), photos)
+    for error in (MemoryError(), InputError("no weights"), RuntimeError("CUDA error: unspecified launch failure")):
+        with pytest.raises(type(error)):
+            find_people(Stumbling(error, "b"), photos)

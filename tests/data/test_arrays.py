@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from data.runtime.arrays import read_arrays
+from data.arrays import read_arrays
 
 ARRAYS = {
     "names": np.array([b"a.jpg", b"folder/b.jpg"]),
