@@ -10,7 +10,6 @@ import shlex
 import subprocess
 import sys
 import zipfile
-from collections.abc import Mapping
 from datetime import datetime, timezone
 from importlib import metadata
 from pathlib import Path
@@ -247,7 +246,7 @@ def _open(
     sync: Path | None,
     dataset: str,
     key: str | None,
-    facts: Mapping[str, str | int | None],
+    facts: dict[str, Any],
     device: torch.device,
 ) -> Run:
     """Make a run's folder, or open the one there after it was checked, and note these facts of its data.
