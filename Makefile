@@ -23,7 +23,7 @@ help: ## this list
 #: RUN               name of a training run; by default the last one, or a name made from its settings
 #: RUNS              names of runs to compare, as in a,b,c; the others are held against the first
 #: PRESET            settings to train with: paper, walkers or people; by default the data set's own, else paper
-#: METHOD            supervised method: lomo-kissme, lomo-xqda, twin, pcb, mgn, rga-sc, sgps, fsam or cal; by default twin
+#: METHOD            supervised method: lomo-kissme, lomo-xqda, twin, pcb, mgn, rga-sc, sgps, cesd, fsam or cal; by default twin
 #: CONFIG            config.json of a run, to train with the same settings again
 #: S                 redrawn versions of each photo; by default 4
 #: TEMPLATES         folder of people in the clothes to redraw in; by default chosen from the photos themselves

@@ -25,6 +25,7 @@ METHODS: dict[str, dict[str, Any]] = {
     "mgn": {"height": 384, "epochs": 80},
     "rga-sc": {},
     "sgps": {"epochs": 60},
+    "cesd": {"height": 384, "width": 192},
     "fsam": {},
     "cal": {"height": 384, "width": 192, "batch_people": 8, "batch_photos": 8, "epochs": 60},
 }

@@ -1,6 +1,15 @@
 """Batches: which photos make one, how groups and photo files are read, how pictures become a network's input."""
 
-from trainer.batches.augment import DRAWS, Behind, Input, augment, augment_labels, normalise, soft_masks
+from trainer.batches.augment import (
+    DRAWS,
+    Behind,
+    Input,
+    augment,
+    augment_joints,
+    augment_labels,
+    normalise,
+    soft_masks,
+)
 from trainer.batches.backgrounds import Backgrounds, find_backgrounds
 from trainer.batches.groups import (
     Groups,
@@ -22,6 +31,7 @@ __all__ = [
     "Input",
     "Views",
     "augment",
+    "augment_joints",
     "augment_labels",
     "died_line",
     "find_backgrounds",

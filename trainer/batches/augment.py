@@ -8,6 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from data.annotation import Joint
+
 # Of ImageNet, as torchvision's weights expect.
 MEAN = (0.485, 0.456, 0.406)
 STD = (0.229, 0.224, 0.225)
@@ -119,15 +121,45 @@ def augment_labels(maps: Tensor, draws: Tensor, wanted: Input, crop: float, flip
     return taken[:, 0].to(torch.uint8)
 
 
+def augment_joints(joints: Tensor, draws: Tensor, crop: float, flip: float) -> Tensor:
+    """Move joints as `augment` moves their pictures with the same draws; left and right change names in a mirror.
+
+    Args:
+        joints: (B, 18, 2), x and y as shares of the picture's width and height, NaN where a joint is missing.
+        draws: as for `augment`.
+        crop: at least 1; 1 is no crop.
+        flip: probability of a horizontal flip.
+
+    Returns:
+        (B, 18, 2), shares of the cropped picture, NaN also where a joint is cut off.
+    """
+    window, shift, mirror = _crop(draws.to(joints), crop, flip)
+    across = mirror[:, None] * (2 * joints[:, :, 0] - 1 - shift[:, 1:]) / window
+    down = (2 * joints[:, :, 1] - 1 - shift[:, :1]) / window
+    moved = torch.stack([across, down], dim=2)
+    mirrored = moved[:, [joint.mirrored for joint in Joint]]
+    moved = torch.where(mirror[:, None, None] < 0, mirrored, moved)
+    cut = (moved.abs() > 1).any(dim=2, keepdim=True)
+    return ((moved + 1) / 2).masked_fill(cut, torch.nan)
+
+
 def _window(draws: Tensor, wanted: Input, crop: float, flip: float) -> Tensor:
     """Give where each pixel of a cropped and flipped picture is taken from, (B, *wanted.size, 2), across and down."""
-    window = 1 / crop
-    shift = (2 * draws[:, :2] - 1) * (1 - window)
-    mirror = torch.where(draws[:, 2] < flip, -1.0, 1.0).to(draws)
+    window, shift, mirror = _crop(draws, crop, flip)
     height, width = wanted.size
     down = window * _centres(height, draws) + shift[:, :1]
     across = (window * mirror)[:, None] * _centres(width, draws) + shift[:, 1:]
     return torch.stack(torch.broadcast_tensors(across[:, None], down[:, :, None]), dim=3)
+
+
+def _crop(draws: Tensor, crop: float, flip: float) -> tuple[float, Tensor, Tensor]:
+    """Give the crop's share of a side, where its centre lies down and across, (B, 2), and -1 for a flip, else 1, (B,).
+
+    Places are from -1 at one edge of the picture to 1 at the other.
+    """
+    window = 1 / crop
+    shift = (2 * draws[:, :2] - 1) * (1 - window)
+    return window, shift, torch.where(draws[:, 2] < flip, -1.0, 1.0).to(draws)
 
 
 def _centres(count: int, like: Tensor) -> Tensor:

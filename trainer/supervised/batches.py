@@ -1,11 +1,11 @@
-"""Batches of a supervised training: photos read from their files, with labels, and with parsing where a method asks."""
+"""Batches of a supervised training: photos read from their files, labels, and pose and parsing where a method asks."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -18,8 +18,19 @@ from data.runtime.errors import InputError
 from trainer.batches import read_ahead
 from trainer.supervised.labels import LabelledPhotos
 
-Pixels = tuple[Tensor, Tensor]
-"""Photos, uint8 (n, H, W, 3), and their parsing, uint8 (n, H, W), or (0,) where it was not asked for."""
+
+class Pixels(NamedTuple):
+    """What is read of n photos.
+
+    Attributes:
+        photos: uint8 (n, H, W, 3).
+        parsing: uint8 (n, H, W), or (0,) where annotations were not asked for.
+        joints: float32 (n, 18, 2), x and y as shares of width and height, NaN where one is missing; or (0,).
+    """
+
+    photos: Tensor
+    parsing: Tensor
+    joints: Tensor
 
 
 @dataclass(frozen=True)
@@ -31,6 +42,8 @@ class Batch:
         people: int64 (B,).
         clothes: int64 (B,), or (0,) where unknown.
         parsing: uint8 (B, H, W), regions as in `data.annotation.Region`, or (0,) where the method does not ask.
+        joints: float32 (B, 18, 2), in the order of `data.annotation.Joint`, x and y as shares of the picture's width
+            and height, NaN where one is missing; or (0,) where the method does not ask.
         random: numbers for what the method draws itself; the same at the same step of every run.
         progress: share of the training that is over, from 0 to below 1.
     """
@@ -39,12 +52,13 @@ class Batch:
     people: Tensor
     clothes: Tensor
     parsing: Tensor
+    joints: Tensor
     random: np.random.Generator
     progress: float
 
 
 def read_batches(
-    photos: LabelledPhotos, batches: np.ndarray, size: tuple[int, int], parsing: bool, workers: int, pin: bool
+    photos: LabelledPhotos, batches: np.ndarray, size: tuple[int, int], annotated: bool, workers: int, pin: bool
 ) -> Iterator[Pixels]:
     """Yield the photos of each batch of indices, (steps, n), resized to `size`.
 
@@ -52,7 +66,7 @@ def read_batches(
         photos: the training photos.
         batches: indices into them.
         size: height and width, pixels.
-        parsing: whether to read the photos' parsing too.
+        annotated: whether to read the photos' pose and parsing too.
         workers: processes that read ahead; 0 reads in this one.
         pin: whether the batches lie in memory that a GPU can fetch from while it computes.
 
@@ -60,31 +74,31 @@ def read_batches(
         InputError: a photo or its annotation cannot be read.
         RunError: a reading process died.
     """
-    for batch in read_ahead(_Photos(photos, batches, size, parsing), workers, pin):
+    for batch in read_ahead(_Photos(photos, batches, size, annotated), workers, pin):
         if isinstance(batch, InputError):
             raise batch
         yield batch
 
 
-def require_parsing(photos: LabelledPhotos) -> None:
-    """Refuse photos without parsing beside them, before anything is begun.
+def require_annotations(photos: LabelledPhotos) -> None:
+    """Refuse photos without pose and parsing beside them, before anything is begun.
 
     Raises:
         InputError: a photo has none.
     """
-    missing = [path for path in photos.paths if not annotation_files(photos.root, path)[0].is_file()]
+    missing = [path for path in photos.paths if not all(map(Path.is_file, annotation_files(photos.root, path)))]
     if missing:
         raise InputError(
-            f"{missing[0]}: no parsing beside it ({len(missing):,} of {len(photos):,} photos), which this method needs:"
-            " choose another METHOD, or a data set with annotations"
+            f"{missing[0]}: no pose and parsing beside it ({len(missing):,} of {len(photos):,} photos), which this"
+            " method needs: choose another METHOD, or annotate the photos as docs/supervised.md shows"
         )
 
 
 class _Photos(Dataset[Any]):
     """One item a batch."""
 
-    def __init__(self, photos: LabelledPhotos, batches: np.ndarray, size: tuple[int, int], parsing: bool) -> None:
-        self.photos, self.batches, self.size, self.parsing = photos, batches, size, parsing
+    def __init__(self, photos: LabelledPhotos, batches: np.ndarray, size: tuple[int, int], annotated: bool) -> None:
+        self.photos, self.batches, self.size, self.annotated = photos, batches, size, annotated
 
     def __len__(self) -> int:
         return len(self.batches)
@@ -95,10 +109,13 @@ class _Photos(Dataset[Any]):
         paths = [self.photos.paths[photo] for photo in self.batches[index]]
         try:
             pixels = np.stack([read_photo(path, self.size) for path in paths])
-            maps = self._parsing(paths) if self.parsing else np.empty(0, np.uint8)
+            parsing, joints = self._annotations(paths) if self.annotated else (np.empty(0, np.uint8), np.empty(0))
         except InputError as error:
             return error
-        return torch.from_numpy(pixels), torch.from_numpy(maps)
+        return Pixels(*map(torch.from_numpy, (pixels, parsing, joints.astype(np.float32))))
 
-    def _parsing(self, paths: list[Path]) -> np.ndarray:
-        return np.stack([read_annotation(self.photos.root, path).resize(*self.size).parsing for path in paths])
+    def _annotations(self, paths: list[Path]) -> tuple[np.ndarray, np.ndarray]:
+        height, width = self.size
+        found = [read_annotation(self.photos.root, path).resize(height, width) for path in paths]
+        joints = np.stack([annotation.joints for annotation in found]) / (width, height)
+        return np.stack([annotation.parsing for annotation in found]), joints

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from data.runtime.errors import InputError
 from trainer.encoder import Encoder
-from trainer.supervised.batches import Batch, require_parsing
+from trainer.supervised.batches import Batch, require_annotations
 from trainer.supervised.labels import LabelledPhotos
 
 
@@ -21,11 +21,11 @@ class Objective(nn.Module):
         photos: what it is trained on, for the number of classes.
 
     Raises:
-        InputError: the method needs labels or a parsing that the photos do not have.
+        InputError: the method needs labels or annotations that the photos do not have.
     """
 
-    parsing: ClassVar[bool] = False
-    """Whether batches need the photos' parsing."""
+    annotated: ClassVar[bool] = False
+    """Whether batches need the photos' pose and parsing."""
     clothes: ClassVar[bool] = False
     """Whether it learns from the names of clothes."""
 
@@ -36,8 +36,8 @@ class Objective(nn.Module):
                 "this method learns from the names of clothes, which the data set does not have of each photo: choose"
                 " another METHOD"
             )
-        if self.parsing:
-            require_parsing(photos)
+        if self.annotated:
+            require_annotations(photos)
         self.people = int(photos.people.max()) + 1
 
     def forward(self, encoder: Encoder, batch: Batch) -> dict[str, Tensor]:

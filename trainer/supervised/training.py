@@ -20,7 +20,7 @@ from data.runtime.progress import progress
 from data.runtime.signals import deferred_interrupts
 from trainer import runs
 from trainer.baselines import LOMO, BaselineConfig
-from trainer.batches import DRAWS, augment, augment_labels, plan_epoch
+from trainer.batches import DRAWS, augment, augment_joints, augment_labels, plan_epoch
 from trainer.encoder import describe, make_encoder
 from trainer.randomness import Purpose, stream, torch_seed
 from trainer.runs import Run
@@ -157,7 +157,7 @@ class BaselineTraining:
         """Take a step with these photos, and give its losses by name.
 
         Args:
-            pixels: the photos, and their parsing where the method asks for it.
+            pixels: the photos, and their pose and parsing where the method asks for them.
             indices: their numbers, int64 (B,).
 
         Raises:
@@ -185,7 +185,7 @@ class BaselineTraining:
     def _batch(self, pixels: Pixels, indices: np.ndarray) -> Batch:
         """Crop and flip photos on the device, each by draws of its own, and put their labels beside them."""
         config, photos = self.config, self.photos
-        images, parsing = (part.to(self.device, non_blocking=True) for part in pixels)
+        images, parsing, joints = (part.to(self.device, non_blocking=True) for part in pixels)
         random = stream(config.seed, Purpose.AUGMENTATION, self.epoch, self.iteration)
         draws = torch.from_numpy(random.random((len(indices), DRAWS)))
         window = (self.encoder.input, config.crop, config.flip)
@@ -195,6 +195,7 @@ class BaselineTraining:
             people=torch.from_numpy(photos.people[indices]).to(self.device),
             clothes=(clothes if photos.clothes is None else torch.from_numpy(photos.clothes[indices])).to(self.device),
             parsing=augment_labels(parsing, draws, *window) if len(parsing) else parsing,
+            joints=augment_joints(joints, draws, config.crop, config.flip) if len(joints) else joints,
             random=random,
             progress=self.epoch / config.epochs,
         )
@@ -206,7 +207,7 @@ class BaselineTraining:
         plan = plan_epoch(self.photos.people, config.batch_people, config.batch_photos, config.iterations, random)
         batches = plan[self.iteration :].reshape(config.iterations - self.iteration, -1)
         size, pin = (config.height, config.width), self.device.type == "cuda"
-        pixels = read_batches(self.photos, batches, size, self.objective.parsing, self.workers, pin)
+        pixels = read_batches(self.photos, batches, size, self.objective.annotated, self.workers, pin)
         return zip(pixels, batches, strict=True)
 
     def _end_epoch(self, seconds: float) -> None:

@@ -4,7 +4,8 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from trainer.batches.augment import MEAN, STD, Input, augment, normalise
+from data.annotation import Joint
+from trainer.batches.augment import MEAN, STD, Input, augment, augment_joints, augment_labels, normalise
 
 SIZE = (24, 12)
 INPUT = Input(SIZE)
@@ -73,3 +74,32 @@ def test_many_images_change_nothing_and_are_channels_last() -> None:
     whole = augment(images, draws, large, 1.2, 0.5)
     assert whole.is_contiguous(memory_format=torch.channels_last)
     assert torch.equal(whole[-3:], augment(images[-3:], draws[-3:], large, 1.2, 0.5))
+
+
+def test_joints_and_labels_stay_on_what_they_were_on() -> None:
+    """A dot at a joint of the left, and one at its mirror's: each is afterwards where the augmentation says."""
+    size, sides = (64, 32), (Joint.LEFT_KNEE, Joint.RIGHT_KNEE)
+    labels = torch.zeros(40, *size, dtype=torch.uint8)
+    joints = torch.full((40, len(Joint), 2), torch.nan)
+    for joint, (row, column), label in zip(sides, ((40, 20), (20, 8)), (1, 2), strict=True):
+        labels[:, row - 1 : row + 2, column - 1 : column + 2] = label
+        joints[:, joint] = torch.tensor([(column + 0.5) / 32, (row + 0.5) / 64])
+    draws = torch.rand(40, 3, generator=torch.Generator().manual_seed(0))
+    moved = augment_labels(labels, draws, Input(size), 1.125, 0.5)
+    found = augment_joints(joints, draws, 1.125, 0.5)
+    for picture in range(40):
+        names = sides[::-1] if draws[picture, 2] < 0.5 else sides
+        for joint, label in zip(names, (1, 2), strict=True):
+            rows, columns = torch.nonzero(moved[picture] == label, as_tuple=True)
+            centre = torch.stack([(columns.float().mean() + 0.5) / 32, (rows.float().mean() + 0.5) / 64])
+            assert torch.allclose(found[picture, joint], centre, atol=0.03)
+    assert found[:, [joint for joint in Joint if joint not in sides]].isnan().all()
+
+
+def test_without_crop_and_flip_joints_stay_and_one_outside_is_missing() -> None:
+    joints = torch.rand(2, len(Joint), 2)
+    draws = torch.tensor([[0.0, 0.0, 0.9]]).expand(2, 3)
+    assert torch.allclose(augment_joints(joints, draws, 1.0, 0.5), joints, atol=1e-6)
+    joints[0, Joint.NOSE] = torch.tensor([0.5, 0.99])
+    cut = augment_joints(joints, draws, 1.25, 0.0)  # the window ends at 0.8
+    assert cut[0, Joint.NOSE].isnan().all()

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torchvision.models import resnet50
 
 from data.runtime.errors import InputError
 from trainer.baselines import LOMO, METHODS, make_baseline
 from trainer.encoder import Encoder, make_encoder, make_lomo
-from trainer.encoder.networks import Attention, Branches, Stripes
+from trainer.encoder.networks import Attention, Branches, ShapeDistillation, Stripes
 from trainer.encoder.networks.attention import Relations
+from trainer.encoder.networks.shape import Detector, Elimination, Shape
 
 RESNET = resnet50(weights=None)
 BODY = 23_508_032
@@ -34,11 +35,34 @@ def relations(numbers: int, nodes: int) -> int:
     return embeddings + affinities + joint * (joint // 8) + 2 * (joint // 8) + joint // 8 + 2
 
 
+def elimination(width: int) -> int:
+    """Parameters of `AdaIN_SE3` of the script: scale and bias, squeeze-and-excitation, two 1x1 convolutions."""
+    return 2 * (2048 * width + width) + 2 * width * (width // 4) + width // 4 + width + 2 * (width * width + 3 * width)
+
+
+SHAPE = sum(
+    (inner + 1) * outer
+    for inner, outer in ((3, 128), (13, 128), (128, 256), (256, 512), (512, 1024), (2 * 1024, 512), (512, 2048))
+)
+"""Parameters of `keypoint_embedding_2` of the authors' script."""
+
+
 @pytest.mark.parametrize(
     ("method", "dimensions", "parameters"),
     [
         ("twin", 2048, BODY),
         ("cal", 4096, BODY),
+        ("fsam", 2048, BODY),
+        (
+            "cesd",
+            1024 + 2048,
+            BODY
+            + SHAPE
+            + elimination(1024)
+            + elimination(2048)
+            + count(RESNET.conv1, RESNET.bn1, RESNET.layer1, RESNET.layer2)
+            + 13 * (512 + 1),
+        ),
         ("pcb", 6 * 2048, BODY + 2048 * 256 + 2 * 256),
         (
             "mgn",
@@ -64,7 +88,7 @@ def test_on_resnet50_parameters_are_those_of_the_published_layers(
     encoder = paper(method)
     assert count(encoder.body) == parameters
     assert encoder.dimensions == dimensions
-    assert isinstance(encoder.neck, nn.Identity) == (method in ("pcb", "mgn"))
+    assert isinstance(encoder.neck, nn.Identity) == (method in ("pcb", "mgn", "cesd"))
 
 
 def test_the_first_branch_sees_maps_half_as_large() -> None:
@@ -75,7 +99,7 @@ def test_the_first_branch_sees_maps_half_as_large() -> None:
     assert shapes == [(12, 4), (24, 8), (24, 8)]
 
 
-@pytest.mark.parametrize("method", ["pcb", "mgn", "rga-sc", "cal", "twin"])
+@pytest.mark.parametrize("method", ["pcb", "mgn", "rga-sc", "cesd", "fsam", "cal", "twin"])
 def test_on_the_small_backbone_features_have_unit_length(method: str) -> None:
     encoder = make_encoder(make_baseline(method, "walkers")).eval()
     features = encoder(torch.randn(3, 3, 64, 32))
@@ -135,6 +159,70 @@ def test_attention_over_channels_weighs_whole_channels() -> None:
     weights = over_channels(x) / x
     assert torch.allclose(weights, weights.mean(dim=(2, 3), keepdim=True).expand_as(weights), atol=1e-5)
     assert 0 < float(weights.min()) < float(weights.max()) < 1
+
+
+def evened(columns: list[Tensor]) -> list[Tensor]:
+    """Give columns of numbers with mean 0 and variance 1 of each number over them."""
+    stacked = torch.stack(columns)
+    return list((stacked - stacked.mean(0)) / (stacked.var(0, correction=0) + 1e-5).sqrt())
+
+
+@torch.no_grad()
+def test_the_shape_code_is_the_greatest_relation_of_all_pairs_of_joints() -> None:
+    shape = Shape(32)
+    joints = torch.rand(13, 3)
+    features = []
+    for number, joint in enumerate(joints):
+        features.append(shape.place(joint).relu() + (shape.kind.weight[:, number] + shape.kind.bias).relu())
+    features = evened(features)
+    for layer in shape.refine:
+        features = evened([layer(feature).relu() for feature in features])
+    pairs = evened([shape.relate(torch.cat([one, other])).relu() for one in features for other in features])
+    code = torch.stack(evened([shape.encode(pair).relu() for pair in pairs])).amax(0)
+    assert torch.allclose(shape(joints[None])[0], code, atol=1e-4)
+
+
+@torch.no_grad()
+def test_what_the_shape_does_not_explain_is_shared_out_channel_by_channel() -> None:
+    """With modules for keeping and dropping that change nothing, both sum up to all there was and two evened maps."""
+    module = Elimination(5, 8).eval()
+    kept_in, dropped_in = [], []
+    module.keep.register_forward_pre_hook(lambda _, given: kept_in.append(given[0]))
+    module.drop.register_forward_pre_hook(lambda _, given: dropped_in.append(given[0]))
+    x, code = torch.randn(2, 8, 4, 3), torch.randn(2, 5)
+    kept, dropped = module(x, code)
+    assert kept.shape == dropped.shape == x.shape
+    squeeze, excite = module.attend[1], module.attend[3]
+    for b in range(2):
+        scale, shift = 1 + module.scale(code[b]), module.shift(code[b])
+        even = torch.stack([(c - c.mean()) / (c.var(correction=0) + 1e-5).sqrt() for c in x[b]])
+        shaped = torch.stack([scale[c] * even[c] + shift[c] for c in range(8)])
+        means = (x[b] - shaped).mean(dim=(1, 2))
+        hidden = (squeeze.weight[:, :, 0, 0] @ means + squeeze.bias).relu()
+        share = (excite.weight[:, :, 0, 0] @ hidden + excite.bias).sigmoid()[:, None, None]
+        assert torch.allclose(kept_in[0][b], shaped + share * (x[b] - shaped), atol=1e-4)
+        assert torch.allclose(dropped_in[0][b], even + (1 - share) * (x[b] - shaped), atol=1e-4)
+
+
+@torch.no_grad()
+def test_a_joint_is_found_where_its_map_is_high() -> None:
+    detector = Detector([nn.Sequential(nn.Conv2d(3, 4, 1)), nn.Sequential(nn.Conv2d(4, 4, 1))])
+    maps = torch.full((2, 13, 8, 4), -20.0)
+    maps[0, 2, 6, 1] = 5.0
+    detector.maps.forward = lambda images: maps  # type: ignore[method-assign]
+    x, y, sure = detector(torch.zeros(2, 3, 16, 8))[0, 2].tolist()
+    assert (x, y) == (pytest.approx(1.5 / 4, abs=1e-4), pytest.approx(6.5 / 8, abs=1e-4))
+    assert sure > 0.99
+    assert detector(torch.zeros(2, 3, 16, 8))[1, :, 2].max() < 0.01
+
+
+def test_what_is_told_from_the_joints_does_not_move_them() -> None:
+    body = make_encoder(make_baseline("cesd", "walkers")).body.train()
+    assert isinstance(body, ShapeDistillation)
+    parts = body.parts(torch.randn(4, 3, 64, 32))
+    sum(vectors.square().mean() for vectors in (*parts.kept, *parts.dropped)).backward()
+    assert all(parameter.grad is None for parameter in body.detector.parameters())
+    assert all(parameter.grad is not None for parameter in body.shape.parameters())
 
 
 def test_a_backbone_of_unknown_stages_is_refused() -> None:

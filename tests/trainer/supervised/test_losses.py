@@ -9,10 +9,20 @@ import pytest
 import torch
 from torch import Tensor
 
-from data.annotation import Region
+from data.annotation import Joint, Region
 from trainer.supervised.losses import hardest_triplets, identity
 from trainer.supervised.methods.cal import adversarial
-from trainer.supervised.methods.fsam import body_masks, divergence
+from trainer.supervised.methods.cesd import joint_loss
+from trainer.supervised.methods.fsam import (
+    AWAY,
+    SIDEWAYS,
+    TOWARDS,
+    ShapeStream,
+    body_masks,
+    divergence,
+    facing,
+    unlikeness,
+)
 from trainer.supervised.methods.sgps import exchange_garments
 from trainer.supervised.objective import CosineClassifier
 
@@ -106,6 +116,72 @@ def test_masks_show_head_trunk_and_legs_and_nothing_behind() -> None:
     shown = body_masks(parsing)[0].flatten(1).bool()
     names = [[Region(number).name for number in torch.nonzero(channel).flatten().tolist()] for channel in shown]
     assert names == [["HAT", "HAIR", "FACE"], ["UPPER_CLOTHES", "SKIN"], ["SKIRT", "TROUSERS"]]
+
+
+def test_streams_are_as_unlike_as_the_places_they_look_at() -> None:
+    one, other = torch.rand(3, 4, 2, 5), torch.rand(3, 7, 2, 5)
+    total = 0.0
+    for b in range(3):
+        looks = []
+        for maps in (one, other):
+            look = [float((maps[b, :, y, x] ** 2).mean()) for y in range(2) for x in range(5)]
+            length = math.sqrt(sum(value**2 for value in look))
+            looks.append([value / length for value in look])
+        total += 2 * sum((a - b) ** 2 for a, b in zip(*looks, strict=True))
+    assert unlikeness(one, other).item() == pytest.approx(total / 3, rel=1e-4)
+    assert unlikeness(one, 3 * one).item() == pytest.approx(0, abs=1e-6)
+    both = [one.clone().requires_grad_(), other.clone().requires_grad_()]
+    unlikeness(*both).backward()
+    assert all(maps.grad is not None and bool(maps.grad.any()) for maps in both)
+
+
+def test_people_face_the_camera_where_their_left_is_at_the_right() -> None:
+    standing = {
+        Joint.LEFT_SHOULDER: (0.7, 0.25),
+        Joint.RIGHT_SHOULDER: (0.3, 0.25),
+        Joint.LEFT_HIP: (0.6, 0.5),
+        Joint.RIGHT_HIP: (0.4, 0.5),
+    }
+    joints = torch.full((4, len(Joint), 2), torch.nan)
+    for joint, (x, y) in standing.items():
+        joints[0, joint] = torch.tensor([x, y])
+        joints[1, joint] = torch.tensor([1 - x, y])
+        joints[2, joint] = torch.tensor([0.5 + (x - 0.5) / 5, y])
+        joints[3, joint] = joints[0, joint]
+    joints[3, Joint.LEFT_HIP] = torch.nan
+    assert facing(joints, 0.5).tolist() == [TOWARDS, AWAY, SIDEWAYS, SIDEWAYS]
+
+
+@torch.no_grad()
+def test_each_pose_has_its_branch_and_photos_keep_their_order() -> None:
+    stream = ShapeStream([torch.nn.Conv2d(3, 2, 1), torch.nn.Conv2d(2, 2, 1)])
+    for number, branch in enumerate(stream.branches):
+        branch.weight.copy_((number + 1.0) * stream.branches[0].weight)  # type: ignore[union-attr]
+        branch.bias.zero_()  # type: ignore[union-attr]
+    masks, poses = torch.rand(5, 3, 4, 2), torch.tensor([2, 0, 0, 2, 0])
+    low, high = stream(masks, poses)
+    for photo, pose in enumerate(poses.tolist()):
+        alone = torch.nn.functional.conv2d(low[photo], (pose + 1.0) * stream.branches[0].weight)  # type: ignore[arg-type]
+        assert torch.allclose(high[photo], alone, atol=1e-6)
+
+
+def test_joints_are_measured_where_they_are_there() -> None:
+    found = torch.rand(3, 4, 3, generator=torch.Generator().manual_seed(0))
+    joints = torch.rand(3, 4, 2, generator=torch.Generator().manual_seed(1))
+    joints[0, 1] = joints[2, 3] = torch.nan
+    near, sure, there = 0.0, 0.0, 0
+    for b in range(3):
+        for j in range(4):
+            p = float(found[b, j, 2])
+            if (b, j) in ((0, 1), (2, 3)):
+                sure -= math.log(1 - p) / 12
+                continue
+            sure -= math.log(p) / 12
+            there += 1
+            near += sum(abs(float(found[b, j, k] - joints[b, j, k])) for k in range(2))
+    assert joint_loss(found, joints).item() == pytest.approx(near / there + sure, rel=1e-4)
+    nobody = torch.full_like(joints, torch.nan)
+    assert bool(joint_loss(found, nobody).isfinite())
 
 
 def test_garments_are_exchanged_within_their_kind() -> None:

@@ -51,14 +51,15 @@ def quick(method: str = "twin", **settings: Any) -> BaselineConfig:
 
 @pytest.fixture
 def benchmark(make_store: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Benchmark:
-    """Six striped people in six photos each, their parsing beside them; the current folder is beside theirs."""
+    """Six striped people in six photos each, with pose and parsing; the current folder is beside theirs."""
     make_store()
     root = tmp_path / "dataset"
     parsing = np.zeros((32, 16), np.uint8)
     parsing[4:10], parsing[10:20], parsing[20:28] = 7, 3, 5
+    joints = np.stack([np.linspace(2, 14, len(Joint)), np.linspace(4, 28, len(Joint))], axis=1).astype(np.float32)
     benchmark = open_benchmark("walkers", root)
     for record in benchmark.train:
-        write_annotation(root, record.path, Annotation(np.full((len(Joint), 2), np.nan, np.float32), parsing))
+        write_annotation(root, record.path, Annotation(joints, parsing))
     monkeypatch.chdir(tmp_path)
     return benchmark
 
@@ -91,15 +92,16 @@ def test_every_method_trains_evaluates_and_embeds(method: str, benchmark: Benchm
     assert len(np.unique(features, axis=0)) == 5
 
 
-@pytest.mark.parametrize("method", ["twin", "pcb", "mgn", "sgps", "fsam", "cal"])
+@pytest.mark.parametrize("method", ["twin", "pcb", "mgn", "sgps", "cesd", "fsam", "cal"])
 def test_losses_fall(method: str, benchmark: Benchmark) -> None:
-    trained(quick(method, epochs=4, iterations=12), benchmark, "one")
+    rate = 5e-3 if method == "cesd" else 1e-3  # behind its bottlenecks of a few numbers learning begins slowly
+    trained(quick(method, epochs=4, iterations=12, lr=rate), benchmark, "one")
     lines = Path("work/runs/one/metrics.jsonl").read_text().splitlines()
     losses = [json.loads(line)["identity"] for line in lines]
     assert losses[-1] < 0.85 * losses[0]
 
 
-@pytest.mark.parametrize("method", ["twin", "sgps"])
+@pytest.mark.parametrize("method", ["twin", "sgps", "cesd", "fsam"])
 def test_two_epochs_and_one_more_are_three(method: str, benchmark: Benchmark, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = trained(quick(method), benchmark, "whole")
     step = BaselineTraining.step
@@ -194,7 +196,7 @@ def test_what_a_method_needs_is_asked_for_before_anything_is_written(benchmark: 
     with pytest.raises(InputError, match="fewer than two people"):
         train_baseline(quick(), Benchmark("csv", benchmark.root, benchmark.train[:6], {}), "one", CPU, 0)
     shutil.rmtree(benchmark.root / FOLDER)
-    with pytest.raises(InputError, match="no parsing beside it"):
+    with pytest.raises(InputError, match="no pose and parsing beside it"):
         train_baseline(quick("sgps"), benchmark, "one", CPU, 0)
     assert not Path("work/runs/one").exists()
 

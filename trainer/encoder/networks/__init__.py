@@ -11,12 +11,25 @@ from trainer.encoder.networks.attention import Attention
 from trainer.encoder.networks.branches import Branches
 from trainer.encoder.networks.lomo import Lomo
 from trainer.encoder.networks.pooling import MaxAndAverage
+from trainer.encoder.networks.shape import ShapeDistillation
+from trainer.encoder.networks.staged import Staged
 from trainer.encoder.networks.stages import split
 from trainer.encoder.networks.stripes import Stripes
 
-__all__ = ["Attention", "Branches", "Lomo", "MaxAndAverage", "Stripes", "has_neck", "lomo_input", "make_network"]
+__all__ = [
+    "Attention",
+    "Branches",
+    "Lomo",
+    "MaxAndAverage",
+    "ShapeDistillation",
+    "Staged",
+    "Stripes",
+    "has_neck",
+    "lomo_input",
+    "make_network",
+]
 
-_WITHOUT_NECK = ("pcb", "mgn", "lomo-kissme", "lomo-xqda")
+_WITHOUT_NECK = ("pcb", "mgn", "cesd", "lomo-kissme", "lomo-xqda")
 """Methods whose vectors are compared as they are: ours would normalise what the paper does not."""
 
 
@@ -31,7 +44,7 @@ def make_network(config: BaselineConfig, body: nn.Module) -> nn.Module:
     Raises:
         InputError: the method needs a backbone whose stages are known.
     """
-    if config.method in ("twin", "sgps", "fsam"):
+    if config.method in ("twin", "sgps"):
         return body
     stages = split(body)
     if stages is None:
@@ -45,6 +58,10 @@ def make_network(config: BaselineConfig, body: nn.Module) -> nn.Module:
             return Stripes(stages)
         case "mgn":
             return Branches(stages)
+        case "cesd":
+            return ShapeDistillation(stages)
+        case "fsam":
+            return Staged(stages)
     return Attention(stages, (config.height, config.width))
 
 

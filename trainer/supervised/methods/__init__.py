@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from trainer.supervised.methods.cal import Cal
+from trainer.supervised.methods.cesd import Cesd
 from trainer.supervised.methods.fsam import Fsam
 from trainer.supervised.methods.lomo import fit_lomo
 from trainer.supervised.methods.mgn import Mgn
@@ -20,6 +21,7 @@ OBJECTIVES: Mapping[str, type[Objective]] = {
     "mgn": Mgn,
     "rga-sc": RgaSc,
     "sgps": Sgps,
+    "cesd": Cesd,
     "fsam": Fsam,
     "cal": Cal,
 }

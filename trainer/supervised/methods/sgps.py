@@ -29,7 +29,7 @@ _GARMENTS = ((Region.UPPER_CLOTHES,), (Region.SKIRT, Region.TROUSERS))
 class Sgps(Twin):
     """The twin's losses on pictures and their copies in others' clothes, and a loss between the two."""
 
-    parsing = True
+    annotated = True
 
     def forward(self, encoder: Encoder, batch: Batch) -> dict[str, Tensor]:
         """Give the three losses."""
