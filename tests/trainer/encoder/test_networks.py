@@ -136,7 +136,7 @@ def test_branches_take_the_greatest_of_the_whole_and_of_stripes() -> None:
 def test_attention_weighs_a_node_by_its_relations_to_and_from_all_others() -> None:
     attend = Relations(16, 6).eval()
     x = torch.randn(1, 16, 3, 2)
-    theta, phi, embedded = (f(x)[0].flatten(1) for f in (attend.theta, attend.phi, attend.embed))
+    theta, phi, embedded = attend.embed(x)[0].flatten(1).chunk(3)
     nodes = [(row, column) for row in range(3) for column in range(2)]
     stacked = torch.empty(1, 12, 3, 2)
     for i, (row, column) in enumerate(nodes):

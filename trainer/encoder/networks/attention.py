@@ -47,7 +47,8 @@ class Relations(nn.Module):
 
     def __init__(self, numbers: int, nodes: int) -> None:
         super().__init__()
-        self.theta, self.phi, self.embed = (_embedding(numbers, _fewer(numbers)) for _ in range(3))
+        # Theta, phi and the embedding, side by side: three layers of one input in one product.
+        self.embed = _embedding(numbers, 3 * _fewer(numbers))
         self.relate = _embedding(2 * nodes, _fewer(nodes))
         joint = 1 + _fewer(nodes)
         hidden = _fewer(joint)
@@ -61,9 +62,17 @@ class Relations(nn.Module):
 
     def weights(self, x: Tensor) -> Tensor:
         """Give the weights (B, 1, H, W) of the nodes of (B, numbers, H, W)."""
-        affinities = self.theta(x).flatten(2).transpose(1, 2) @ self.phi(x).flatten(2)
-        both = torch.cat([affinities.transpose(1, 2), affinities], dim=1).unflatten(2, x.shape[2:])
-        return self.weigh(torch.cat([self.embed(x).mean(dim=1, keepdim=True), self.relate(both)], dim=1))
+        theta, phi, embedded = self.embed(x).flatten(2).mT.chunk(3, dim=2)
+        # A linear map of a node's affinities, theta_i . phi_j over all j, is one product of theta_i with mapped phi: the
+        # (nodes, nodes) affinities themselves are never written out.
+        convolution, *others = self.relate
+        to_all, from_all = convolution.weight.flatten(1).chunk(2, dim=1)
+        mapped = theta @ (to_all @ phi).mT + phi @ (from_all @ theta).mT
+        related = mapped.mT.unsqueeze(3)
+        for module in others:
+            related = module(related)
+        joint = torch.cat([embedded.mean(dim=2, keepdim=True), related.squeeze(3).mT], dim=2)
+        return self.weigh(joint.mT.unsqueeze(3)).squeeze(3).unflatten(2, x.shape[2:])
 
 
 class _OverChannels(nn.Module):
