@@ -195,7 +195,7 @@ class KeptAnnotations:
                 lacking[index] = annotation
                 continue
             height, width = photos[index].pixels.shape[:2]
-            write_annotation(self.folder, names[index], annotation or _nobody(height, width))
+            write_annotation(self.folder, names[index], annotation or nobody(height, width))
         # Read back, since files round joints: a photo must look the same whether it was annotated now or earlier.
         return [lacking.get(index) or usable(read_annotation(self.folder, name)) for index, name in enumerate(names)]
 
@@ -228,5 +228,6 @@ def _pair(
     return None if joints is None or parsing is None else usable(Annotation(joints, parsing))
 
 
-def _nobody(height: int, width: int) -> Annotation:
+def nobody(height: int, width: int) -> Annotation:
+    """Give the annotation of a photo of this size in which nobody was found: no joints, all background."""
     return Annotation(np.full((len(Joint), 2), np.nan, np.float32), np.zeros((height, width), np.uint8))

@@ -63,8 +63,8 @@ class Relations(nn.Module):
     def weights(self, x: Tensor) -> Tensor:
         """Give the weights (B, 1, H, W) of the nodes of (B, numbers, H, W)."""
         theta, phi, embedded = self.embed(x).flatten(2).mT.chunk(3, dim=2)
-        # A linear map of a node's affinities, theta_i . phi_j over all j, is one product of theta_i with mapped phi: the
-        # (nodes, nodes) affinities themselves are never written out.
+        # A linear map of a node's affinities, theta_i . phi_j over all j, is one product of theta_i with mapped phi:
+        # the (nodes, nodes) affinities themselves are never written out.
         convolution, *others = self.relate
         to_all, from_all = convolution.weight.flatten(1).chunk(2, dim=1)
         mapped = theta @ (to_all @ phi).mT + phi @ (from_all @ theta).mT
