@@ -128,6 +128,7 @@ def test_supervised_methods_have_their_own_command_and_settings(stores: Path) ->
     assert words[-4:] == ("--epochs", "1", "--seed", "0")
     assert found["LOMO + XQDA"].cells[0].train[-4:] == ("--preset", "walkers", "--seed", "0")
     assert found["ours, without labels"].cells[0].train[0] == "train"
+    assert [row.row.name for row in rows if row.missing] == []
     table = Table("x", "X", (Row("ours"), Row("theirs", method="unheard-of")))
     _, rows = plan_table(table, "walkers", ask, stores)
     assert (rows[1].cells, rows[1].missing) == ({}, "`make baseline` has no method unheard-of")
