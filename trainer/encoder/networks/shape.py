@@ -23,7 +23,7 @@ _FACE = (Joint.RIGHT_EYE, Joint.LEFT_EYE, Joint.RIGHT_EAR, Joint.LEFT_EAR)
 JOINTS = tuple(joint for joint in Joint if joint not in (Joint.NECK, *_FACE))
 """The 13 joints: the nose, shoulders, elbows, wrists, hips, knees and ankles; the script says how many, not which."""
 REDUCTION = 4
-"""By how much a classifier's bottleneck, and that of the attention over channels, are narrower."""
+"""By how much the attention over channels is narrower inside."""
 _EPSILON = 1e-5
 
 

@@ -2,8 +2,8 @@
 
 Qian, Wang, Zhang, Zhu, Fu, Xiang, Jiang, Xue, "Long-Term Cloth-Changing Person Re-identification", ACCV 2020 (the paper
 of LTCC; the authors' training script `ResNet50_Keypoint_AdaIN_8` is public in a copy, which was the reference). With
-k1, k2 the vectors that its two modules keep, d1, d2 those that they drop, and CE' a cross entropy behind a layer of a
-quarter of the vector's numbers, batch norm and ReLU,
+k1, k2 the vectors that its two modules keep, d1, d2 those that they drop, and CE' a cross entropy behind a layer (to
+256 numbers of k1, 512 of k2), batch norm and ReLU,
 
     L = CE'(k2, person) + 0.5 CE'(k1, person) + 0.6 CE(d2, clothes) + 0.3 CE(d1, clothes) + L_joints.
 
@@ -24,14 +24,16 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from trainer.encoder import Encoder
-from trainer.encoder.networks.shape import JOINTS, REDUCTION, ShapeDistillation
+from trainer.encoder.networks.shape import JOINTS, ShapeDistillation
 from trainer.supervised.batches import Batch
 from trainer.supervised.labels import LabelledPhotos
 from trainer.supervised.losses import identity
 from trainer.supervised.objective import Objective, classifier
 
+_BOTTLENECKS = (256, 512)
+"""Numbers that a classifier of people sees, of the module after the third stage and of that after the last."""
 _NAMING = (0.5, 1.0)
-"""Weights of the losses on people, of the module after the third stage and of that after the last."""
+"""Weights of the losses on people, module by module."""
 _DRESSING = (0.3, 0.6)
 """Weights of the losses on clothes."""
 
@@ -47,7 +49,12 @@ class Cesd(Objective):
         body = cast(ShapeDistillation, encoder.body)
         widths = [module.scale.out_features for module in (body.middle, body.final)]
         outfits = len(photos.wardrobes)
-        self.names = nn.ModuleList(_bottleneck(width, self.people) for width in widths)
+        self.names = nn.ModuleList(
+            nn.Sequential(
+                nn.Linear(width, inner), nn.BatchNorm1d(inner), nn.ReLU(), classifier(inner, self.people, bias=True)
+            )
+            for width, inner in zip(widths, _BOTTLENECKS, strict=True)
+        )
         self.outfits = nn.ModuleList(classifier(width, outfits, bias=True) for width in widths)
 
     def forward(self, encoder: Encoder, batch: Batch) -> dict[str, Tensor]:
@@ -82,10 +89,3 @@ def _named(
         for classify, vector, weight in zip(classifiers, vectors, weights, strict=True)
     ]
     return sum(losses[1:], losses[0])
-
-
-def _bottleneck(width: int, classes: int) -> nn.Sequential:
-    inner = width // REDUCTION
-    return nn.Sequential(
-        nn.Linear(width, inner), nn.BatchNorm1d(inner), nn.ReLU(), classifier(inner, classes, bias=True)
-    )
