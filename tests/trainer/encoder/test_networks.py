@@ -192,14 +192,14 @@ def test_what_the_shape_does_not_explain_is_shared_out_channel_by_channel() -> N
     x, code = torch.randn(2, 8, 4, 3), torch.randn(2, 5)
     kept, dropped = module(x, code)
     assert kept.shape == dropped.shape == x.shape
-    squeeze, excite = module.attend[1], module.attend[3]
+    squeeze, excite = (module.attend[number].get_parameter for number in (1, 3))
     for b in range(2):
         scale, shift = 1 + module.scale(code[b]), module.shift(code[b])
         even = torch.stack([(c - c.mean()) / (c.var(correction=0) + 1e-5).sqrt() for c in x[b]])
         shaped = torch.stack([scale[c] * even[c] + shift[c] for c in range(8)])
         means = (x[b] - shaped).mean(dim=(1, 2))
-        hidden = (squeeze.weight[:, :, 0, 0] @ means + squeeze.bias).relu()
-        share = (excite.weight[:, :, 0, 0] @ hidden + excite.bias).sigmoid()[:, None, None]
+        hidden = (squeeze("weight")[:, :, 0, 0] @ means + squeeze("bias")).relu()
+        share = (excite("weight")[:, :, 0, 0] @ hidden + excite("bias")).sigmoid()[:, None, None]
         assert torch.allclose(kept_in[0][b], shaped + share * (x[b] - shaped), atol=1e-4)
         assert torch.allclose(dropped_in[0][b], even + (1 - share) * (x[b] - shaped), atol=1e-4)
 
@@ -220,7 +220,7 @@ def test_what_is_told_from_the_joints_does_not_move_them() -> None:
     body = make_encoder(make_baseline("cesd", "walkers")).body.train()
     assert isinstance(body, ShapeDistillation)
     parts = body.parts(torch.randn(4, 3, 64, 32))
-    sum(vectors.square().mean() for vectors in (*parts.kept, *parts.dropped)).backward()
+    torch.cat([*parts.kept, *parts.dropped], dim=1).square().mean().backward()
     assert all(parameter.grad is None for parameter in body.detector.parameters())
     assert all(parameter.grad is not None for parameter in body.shape.parameters())
 

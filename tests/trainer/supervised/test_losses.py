@@ -155,13 +155,14 @@ def test_people_face_the_camera_where_their_left_is_at_the_right() -> None:
 @torch.no_grad()
 def test_each_pose_has_its_branch_and_photos_keep_their_order() -> None:
     stream = ShapeStream([torch.nn.Conv2d(3, 2, 1), torch.nn.Conv2d(2, 2, 1)])
+    weight = stream.branches[0].get_parameter("weight").clone()
     for number, branch in enumerate(stream.branches):
-        branch.weight.copy_((number + 1.0) * stream.branches[0].weight)  # type: ignore[union-attr]
-        branch.bias.zero_()  # type: ignore[union-attr]
+        branch.get_parameter("weight").copy_((number + 1.0) * weight)
+        branch.get_parameter("bias").zero_()
     masks, poses = torch.rand(5, 3, 4, 2), torch.tensor([2, 0, 0, 2, 0])
     low, high = stream(masks, poses)
     for photo, pose in enumerate(poses.tolist()):
-        alone = torch.nn.functional.conv2d(low[photo], (pose + 1.0) * stream.branches[0].weight)  # type: ignore[arg-type]
+        alone = torch.nn.functional.conv2d(low[photo], (pose + 1.0) * weight)
         assert torch.allclose(high[photo], alone, atol=1e-6)
 
 

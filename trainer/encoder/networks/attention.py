@@ -65,12 +65,9 @@ class Relations(nn.Module):
         theta, phi, embedded = self.embed(x).flatten(2).mT.chunk(3, dim=2)
         # A linear map of a node's affinities, theta_i . phi_j over all j, is one product of theta_i with mapped phi:
         # the (nodes, nodes) affinities themselves are never written out.
-        convolution, *others = self.relate
-        to_all, from_all = convolution.weight.flatten(1).chunk(2, dim=1)
+        to_all, from_all = self.relate[0].get_parameter("weight").flatten(1).chunk(2, dim=1)
         mapped = theta @ (to_all @ phi).mT + phi @ (from_all @ theta).mT
-        related = mapped.mT.unsqueeze(3)
-        for module in others:
-            related = module(related)
+        related = self.relate[1:](mapped.mT.unsqueeze(3))
         joint = torch.cat([embedded.mean(dim=2, keepdim=True), related.squeeze(3).mT], dim=2)
         return self.weigh(joint.mT.unsqueeze(3)).squeeze(3).unflatten(2, x.shape[2:])
 
