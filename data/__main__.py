@@ -56,10 +56,11 @@ def check_dataset(dataset: str, data_root: Path | None, jobs: int) -> None:
     help="the folder to write",
 )
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="other seed, other people")
+@click.option("--places", is_flag=True, help="cameras stand in places full of contrast: a harder benchmark")
 @click.option("--jobs", type=click.IntRange(1), default=os.cpu_count() or 1, help="processes; by default one a core")
-def render_walkers(data_root: Path, seed: int, jobs: int) -> None:
+def render_walkers(data_root: Path, seed: int, places: bool, jobs: int) -> None:
     """Render the built-in benchmark of people who change clothes, in PRCC's folder layout."""
-    rendered = write_walkers(data_root, Recipe(seed=seed), jobs)
+    rendered = write_walkers(data_root, Recipe(seed=seed, places=places), jobs)
     _log.info(f"walkers: {'rendered in' if rendered else 'already in'} {data_root} (look at {data_root}/sheet.png)")
 
 

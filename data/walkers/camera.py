@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 import numpy as np
@@ -26,6 +26,7 @@ class Camera:
     noise: float  # standard deviation, of 255
     backdrop: int  # seed
     views: tuple[int, ...]  # degrees a person is turned; 0 is from the front
+    textured: bool = False  # whether the place is full of contrast
 
 
 CAMERAS = {
@@ -36,6 +37,9 @@ CAMERAS = {
         Camera("C", (1.05, 1.0, 0.93), 1.05, 0.95, 0.6, 5, 33, (60, 30, 0, -30, 180)),
     )
 }
+
+PLACES = {name: replace(camera, textured=True) for name, camera in CAMERAS.items()}
+"""The same cameras in places of bricks, windows and posters, which an encoder can take for the person."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +80,8 @@ def draw_shot(rng: np.random.Generator, camera: Camera) -> Shot:
 
 def backdrop(shot: Shot, height: int, width: int, enlarged: int) -> Image.Image:
     """What `shot` shows behind the person, RGB: `height` x `width`, each pixel then enlarged that many times."""
-    whole = _whole_backdrop(shot.camera.backdrop)
+    draw = _textured_backdrop if shot.camera.textured else _plain_backdrop
+    whole = draw(shot.camera.backdrop)
     left = round(shot.window[0] * (_BACKDROP[1] - _WINDOW[1]))
     top = round(shot.window[1] * (_BACKDROP[0] - _WINDOW[0]))
     box = (left, top, left + _WINDOW[1], top + _WINDOW[0])
@@ -97,7 +102,7 @@ def expose(picture: Image.Image, shot: Shot) -> npt.NDArray[np.uint8]:
 
 
 @cache
-def _whole_backdrop(seed: int) -> Image.Image:
+def _plain_backdrop(seed: int) -> Image.Image:
     """A wall with faint clouds and panels, and a floor. Low in contrast: a busy one is learnt for the person."""
     rng = np.random.default_rng(seed)
     height, width = _BACKDROP
@@ -122,3 +127,37 @@ def _whole_backdrop(seed: int) -> Image.Image:
     floor = rng.uniform(80, 160) + rng.normal(0, 10, 3)
     scene[horizon:] = scene[horizon:] * 0.35 + floor.astype(np.float32) * 0.65
     return Image.fromarray(scene.clip(0, 255).astype(np.uint8))
+
+
+@cache
+def _textured_backdrop(seed: int) -> Image.Image:
+    """A wall of bricks with windows and striped posters, and a floor of tiles, all in strong colours."""
+    rng = np.random.default_rng(seed)
+    height, width = _BACKDROP
+    horizon = int(height * 0.72)
+    wall, mortar, floor, grout = (_strong(rng) for _ in range(4))
+    picture = Image.new("RGB", (width, height), wall)
+    pencil = ImageDraw.Draw(picture)
+    course, brick = int(rng.integers(9, 16)), int(rng.integers(22, 36))
+    for row, top in enumerate(range(0, horizon, course)):
+        pencil.line((0, top, width, top), fill=mortar, width=2)
+        for left in range(-(row % 2) * brick // 2, width, brick):
+            pencil.line((left, top, left, top + course), fill=mortar, width=2)
+    for left in range(int(rng.integers(0, 20)), width, 64):
+        tall, wide = int(rng.integers(40, 110)), int(rng.integers(22, 50))
+        top = int(rng.integers(10, horizon - tall))
+        pencil.rectangle((left, top, left + wide, top + tall), fill=_strong(rng))
+        stripe, step = _strong(rng), int(rng.integers(6, 14))
+        for line in range(top + step // 2, top + tall, step):
+            pencil.rectangle((left, line, left + wide, line + step // 3), fill=stripe)
+    pencil.rectangle((0, horizon, width, height), fill=floor)
+    tile = int(rng.integers(16, 30))
+    for row, top in enumerate(range(horizon, height, tile)):
+        for left in range((row % 2) * tile, width, 2 * tile):
+            pencil.rectangle((left, top, left + tile, top + tile), fill=grout)
+    return picture
+
+
+def _strong(rng: np.random.Generator) -> tuple[int, int, int]:
+    red, green, blue = rng.integers(20, 236, 3).tolist()
+    return red, green, blue

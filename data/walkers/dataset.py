@@ -17,7 +17,7 @@ from data.runtime.files import replacing
 from data.runtime.processes import usable_jobs
 from data.runtime.progress import progress
 from data.sheet import contact_sheet
-from data.walkers.camera import CAMERAS, Shot, draw_shot
+from data.walkers.camera import CAMERAS, PLACES, Shot, draw_shot
 from data.walkers.person import Identity, Outfit, draw_identity, draw_outfit
 from data.walkers.render import render
 
@@ -43,6 +43,7 @@ class Recipe:
     test_photos: int = 4  # of a person by a camera, in val and test
     height: int = 128
     width: int = 64
+    places: bool = False  # cameras stand in places full of contrast
     version: int = 1  # raised when the renderer draws otherwise
 
 
@@ -83,7 +84,7 @@ def scene(recipe: Recipe, photo: WalkerPhoto) -> tuple[Identity, Outfit, Shot]:
     identity = draw_identity(np.random.default_rng((*who, 0)))
     outfit = draw_outfit(np.random.default_rng((*who, 1, _WARDROBE[photo.camera])))
     shot = np.random.default_rng((*who, 2, ord(photo.camera), photo.number))
-    return identity, outfit, draw_shot(shot, CAMERAS[photo.camera])
+    return identity, outfit, draw_shot(shot, (PLACES if recipe.places else CAMERAS)[photo.camera])
 
 
 def photos(recipe: Recipe) -> Iterator[WalkerPhoto]:

@@ -95,6 +95,21 @@ def test_other_clothes_leave_everything_else_as_it_was(seed: int, camera: str) -
     assert changed[~clothes].mean() < 0.02
 
 
+@pytest.mark.parametrize("camera", sorted(CAMERAS))
+def test_places_are_full_of_contrast_and_leave_people_as_they_were(camera: str) -> None:
+    photo = WalkerPhoto("train", 3, camera, 2)
+    plain, annotation = render(*scene(Recipe(), photo))
+    placed, same = render(*scene(Recipe(places=True), photo))
+    again, _ = render(*scene(Recipe(places=True), WalkerPhoto("train", 4, camera, 1)))
+    np.testing.assert_array_equal(annotation.parsing, same.parsing)
+    np.testing.assert_array_equal(annotation.joints, same.joints)
+    behind = annotation.parsing == Region.BACKGROUND
+    assert np.abs(plain.astype(int) - placed)[~behind].mean() < 5
+    assert placed[behind].std() > 2 * plain[behind].std()
+    corner = (slice(0, 16), slice(0, 16))  # where nobody stands: the same place, but for a small shift
+    assert np.abs(placed[corner].mean((0, 1)) - again[corner].mean((0, 1))).max() < 40
+
+
 @pytest.mark.parametrize("region", [3, 6])
 def test_the_parsing_says_where_a_colour_is(region: int) -> None:
     rng = np.random.default_rng(3)
