@@ -40,7 +40,7 @@ help: ## this list
 #: DEEP              1: make sync reads photos and shards that are there anew, even if nothing wrote to them
 #: DRY_RUN           1: make sync only says what it would make, in how many bytes and what time
 #: RETRY_FAILED      1: make sync makes the shards again that lack photos or annotations
-#: TABLE             what is compared: components, sampling, eps, versions, templates, keep-person, worth or 1
+#: TABLE             what is compared: components, sampling, eps, versions, templates, keep-person, cameras, backgrounds, worth or 1
 #: SEEDS             each row of a table is trained once with each; by default 0,1,2
 #: SEED              seed of everything that is drawn at random; by default 0
 #: ARGS              any other options of the command behind a target; ARGS=--help lists them
@@ -60,7 +60,7 @@ setup: $(VENV)/.installed ## install into .venv; every other target does it when
 .PHONY: demo
 demo: setup ## the whole way on the built-in benchmark, in minutes: render, sync, train, eval
 	@$(PY) -m data walkers
-	@$(PY) -m pipeline sync --dataset walkers
+	@$(PY) -m pipeline sync --dataset walkers --keep-person
 	@$(PY) -m pipeline preview --dataset walkers
 	@$(PY) -m trainer train --dataset walkers --run demo
 	@$(PY) -m trainer eval --run demo

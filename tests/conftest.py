@@ -11,6 +11,10 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Dialog, Page, sync_playwright
 
+# What `make test ARGS=...` itself was called with is not for the `make` that tests call.
+for variable in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "MAKEOVERRIDES", "ARGS"):
+    os.environ.pop(variable, None)
+
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
 Look = Callable[..., Page]
 

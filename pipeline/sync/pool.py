@@ -8,7 +8,6 @@ import os
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from functools import cache
 
 import joblib
 import torch
@@ -75,13 +74,6 @@ def make_shards(tasks: Sequence[Task], notes: Notes, jobs: int, cluster: str | N
     return faults
 
 
-def _attempt_here(task: Task, parent: int) -> Made | ShardFault:
-    """Make a shard in a process of this machine; `parent` is the one that leads the sync."""
-    if parent != os.getpid():
-        _end_with_parent()
-    return _attempt(task)
-
-
 def _attempt_as_worker(task: Task) -> Made | ShardFault:
     """Make a shard as a cluster's worker, alone in its process and on as many cores as the worker has threads."""
     from dask.distributed import get_worker
@@ -104,13 +96,11 @@ def _attempt(task: Task) -> Made | ShardFault:
         return ShardFault(task.path.name, f"{type(error).__name__}: {error}")
 
 
-@cache
-def _end_with_parent() -> None:
-    """See to it that this worker ends when the process that started it does, even by kill -9.
+def _end_with(parent: int) -> None:
+    """See to it that this worker ends when `parent`, which started it, does, even by kill -9 before the first task.
 
     Otherwise it would go on with the shards it was given, beside the sync that takes the dead one's place.
     """
-    parent = os.getppid()
 
     def watch() -> None:
         while os.getppid() == parent:
@@ -128,11 +118,11 @@ def _outcomes(tasks: Sequence[Task], jobs: int, cluster: str | None) -> Iterator
             yield completed(client, _attempt_as_worker, tasks, on_gpu=tasks[0].painter.device != "cpu")
         return
     options = {"return_as": "generator_unordered", "batch_size": 1}
-    parent = os.getpid()
-    attempts = (joblib.delayed(_attempt_here)(task, parent) for task in tasks)
+    attempts = (joblib.delayed(_attempt)(task) for task in tasks)
     if usable_jobs(jobs) == 1:
         yield joblib.Parallel(n_jobs=1, **options)(attempts)
         return
     threads = max(1, (os.cpu_count() or 1) // jobs)
-    with joblib.parallel_config("loky", n_jobs=jobs, inner_max_num_threads=threads):
+    watched = {"initializer": _end_with, "initargs": (os.getpid(),)}
+    with joblib.parallel_config("loky", n_jobs=jobs, inner_max_num_threads=threads, **watched):
         yield joblib.Parallel(**options)(attempts)

@@ -153,6 +153,26 @@ _TABLES = (
         (Row("painted", shards=_FIXED, paper=FULL), Row("kept", shards=_KEPT)),
     ),
     Table(
+        "cameras",
+        "What taking each camera's mean out before clustering is worth",
+        (
+            Row("baseline", {**BASELINE, "camera_means": False}),
+            Row("baseline, means out", {**BASELINE, "camera_means": True}),
+            Row("full method", {"camera_means": False}),
+            Row("full method, means out", {"camera_means": True}),
+        ),
+    ),
+    Table(
+        "backgrounds",
+        "What exchanging backgrounds is worth",
+        (
+            Row("baseline", {**BASELINE, "backgrounds": 0.0}),
+            Row("baseline, exchanged", {**BASELINE, "backgrounds": 0.8}),
+            Row("full method", {"backgrounds": 0.0}),
+            Row("full method, exchanged", {"backgrounds": 0.8}),
+        ),
+    ),
+    Table(
         "worth",
         "What redrawing is worth",
         (

@@ -65,6 +65,14 @@ def workers() -> list[str]:
     return found
 
 
+def await_no_workers() -> None:
+    """Wait until the workers of a dead run are gone."""
+    deadline = time.monotonic() + 60
+    while workers() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert workers() == []
+
+
 def redone(store: SyncStore, *options: str) -> np.ndarray:
     """The groups that an uninterrupted run in this process gives."""
     for path in store.path.iterdir():
@@ -93,16 +101,27 @@ def test_a_killed_run_loses_only_the_shards_in_flight(options: list[str]) -> Non
 
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="looks for processes in /proc")
+@pytest.mark.parametrize("wait", [0.0, 0.5, 1.5])
+def test_workers_that_have_no_work_yet_end_with_their_run_too(options: list[str], wait: float) -> None:
+    run = start(*options, "--jobs", "2")
+    while not workers():
+        assert run.poll() is None, run.communicate()
+        time.sleep(0.01)
+    time.sleep(wait)
+    run.kill()
+    run.wait()
+    await_no_workers()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="looks for processes in /proc")
 def test_workers_end_with_their_run_and_sigterm_ends_it_in_one_line(options: list[str]) -> None:
     run = start(*options, "--jobs", "2")
     await_shards(1, run)
     assert len(workers()) == 2
     run.kill()
-    run.communicate()
-    deadline = time.monotonic() + 30
-    while workers() and time.monotonic() < deadline:
-        time.sleep(0.1)
-    assert workers() == []
+    run.wait()
+    await_no_workers()
     for path in list(Path("work/sync").rglob("shard-*.h5")):
         path.unlink()
     run = start(*options, "--jobs", "2")
