@@ -154,7 +154,8 @@ class ShardWriter:
         self._masks = self._masks or self._make_masks(1)
         for name, column in columns.items():
             options = {"fletcher32": True, "chunks": column.shape} if column.size else {}
-            self._file.create_dataset(name, data=column, **options)
+            # Where a column lies must not depend on when Python lets go of it, which a profiler's thread may put off.
+            self._file.create_dataset(name, data=column, **options).id.close()
         self._file.attrs.update({**attributes, "transparent": self._transparent})
 
 

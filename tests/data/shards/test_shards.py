@@ -181,6 +181,19 @@ def test_more_shards_than_may_stay_open(tmp_path: Path, monkeypatch: pytest.Monk
     np.testing.assert_array_equal(store.groups(order), groups[order])
 
 
+def test_the_bytes_are_the_same_while_somebody_looks_at_every_frame(tmp_path: Path) -> None:
+    make_store(tmp_path / "alone")
+    frames = []
+    sys.setprofile(lambda frame, *_: frames.append(frame))
+    try:
+        make_store(tmp_path / "watched")
+    finally:
+        sys.setprofile(None)
+    assert len(frames) > 1000
+    for name in ("shard-00000.h5", "shard-00001.h5", "shard-00002.h5"):
+        assert (tmp_path / "alone" / name).read_bytes() == (tmp_path / "watched" / name).read_bytes()
+
+
 def test_an_exception_leaves_no_file(tmp_path: Path) -> None:
     def fail() -> None:
         with writing_shard(tmp_path / "shard-00000.h5", VERSIONS, SIZE, KEY, {}) as shard:
