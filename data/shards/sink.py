@@ -11,43 +11,65 @@ from typing import Any
 import h5py
 
 
-class Sink(io.FileIO):
+class Sink(io.RawIOBase):
     """A new file whose writing never fails in HDF5's eyes; the first error is kept for whoever asks.
 
-    HDF5 cannot give up a file whose writes fail: closing it ends in a segmentation fault.
+    HDF5 cannot give up a file whose writes fail: closing it ends in a segmentation fault, and so may reading back what
+    never reached the disk. From the first error on, all there is is therefore in memory.
     """
 
     def __init__(self, path: Path) -> None:
-        super().__init__(path, "x+")
+        super().__init__()
         self._path = path
+        self._content: io.FileIO | io.BytesIO = io.FileIO(path, "x+")
         self._error: OSError | None = None
 
     def write(self, content: Any) -> int:
-        """Write all of it, or keep the error."""
-        left = memoryview(content).cast("B")
-        size = len(left)
+        """Write all of it."""
+        whole = left = memoryview(content).cast("B")
+        place = self._content.tell()
         try:
             while left:
-                left = left[super().write(left) :]
+                left = left[self._content.write(left) :]
         except OSError as error:
-            self._keep(error)
-        return size
+            self._go_on_in_memory(error, place)
+            self._content.write(whole)
+        return len(whole)
 
     def truncate(self, size: int | None = None) -> int:
-        """Set the file's size, or keep the error."""
+        """Set the file's size."""
+        place = self._content.tell()
         try:
-            return super().truncate(size)
+            return self._content.truncate(size)
         except OSError as error:
-            self._keep(error)
-            return size or 0
+            self._go_on_in_memory(error, place)
+            return self._content.truncate(size)
+
+    def readinto(self, buffer: Any) -> int:
+        """Read up to as many bytes as the buffer holds."""
+        return self._content.readinto(buffer)
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        """Go to a place."""
+        return self._content.seek(offset, whence)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._content.close()
+        super().close()
 
     def check(self) -> None:
         """Raise the first error that was met."""
         if self._error:
             raise self._error
 
-    def _keep(self, error: OSError) -> None:
-        self._error = self._error or OSError(error.errno, error.strerror, str(self._path))
+    def _go_on_in_memory(self, error: OSError, place: int) -> None:
+        self._error = OSError(error.errno, error.strerror, str(self._path))
+        self._content.seek(0)
+        memory = io.BytesIO(self._content.read())
+        memory.seek(place)
+        self._content.close()
+        self._content = memory
 
 
 @contextmanager

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import os
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import numpy as np
 from data.photo import name_below
 from data.runtime.errors import InputError
 from data.runtime.files import replacing
+from data.shards.sink import writing_hdf5
 from trainer.encoder import Encoder
 from trainer.use.photos import encode_photos, find_photos
 
@@ -51,12 +51,9 @@ def write_features(path: Path, encoder: Encoder, folder: Path, workers: int = 0)
                 paths, folder_name, digest = (np.array(text) for text in (names, gallery, encoder.digest))
                 np.savez(file, features=features, paths=paths, gallery=folder_name, encoder=digest)
         else:
-            # In memory first: HDF5 may end the process where what it wrote has not reached a full disk.
-            content = io.BytesIO()
-            with h5py.File(content, "w", libver="v110") as file:
+            with writing_hdf5(temporary) as (file, _):
                 file["features"] = features
                 file.create_dataset("paths", data=[os.fsencode(name) for name in names], dtype=h5py.string_dtype())
                 file.attrs["gallery"] = np.bytes_(os.fsencode(gallery))
                 file.attrs["encoder"] = encoder.digest
-            temporary.write_bytes(content.getbuffer())
     return len(names)
