@@ -19,7 +19,7 @@ import torch
 
 from data.benchmark import Benchmark
 from data.runtime.errors import InputError
-from data.runtime.files import SUFFIX, replacing, write_json, writing
+from data.runtime.files import SUFFIX, write_json, writing
 from data.runtime.logs import get_logger
 from data.runtime.places import RUNS
 from data.shards import Manifest, read_manifest
@@ -339,12 +339,6 @@ def find_checkpoint(run_or_path: str | Path, which: str = "last") -> tuple[Confi
     else:
         raise InputError(f"{path}: there is no such run or checkpoint; give a run's name, its folder, or a checkpoint")
     return run.config, run.checkpoint(which)
-
-
-def write_lines(path: Path, lines: list[str]) -> None:
-    """Write lines of text, whole or not at all."""
-    with replacing(path) as part:
-        part.write_text("".join(line + "\n" for line in lines), encoding="utf-8")
 
 
 def _read_json(path: Path) -> dict[str, Any]:

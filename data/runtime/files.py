@@ -67,6 +67,12 @@ def write_json(path: Path, value: Any) -> None:
         temporary.write_text(json.dumps(value, indent=1) + "\n", encoding="ascii")
 
 
+def write_lines(path: Path, lines: list[str]) -> None:
+    """Write lines of text, whole or not at all."""
+    with replacing(path) as part:
+        part.write_text("".join(line + "\n" for line in lines), encoding="utf-8")
+
+
 def _flush(path: Path) -> None:
     descriptor = os.open(path, os.O_RDONLY)
     try:

@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
+from data.runtime.files import write_lines
 from data.runtime.logs import get_logger
 from trainer.config import Config
 from trainer.encoder import Encoder
 from trainer.observers.boards import Board
 from trainer.observers.judge import CAMERAS, Judge
-from trainer.runs import Run, write_lines
+from trainer.runs import Run
 
 _log = get_logger(__name__)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import ClassVar
 
 import torch
@@ -13,7 +14,7 @@ from trainer.supervised.batches import Batch, require_annotations
 from trainer.supervised.labels import LabelledPhotos
 
 
-class Objective(nn.Module):
+class Objective(nn.Module, ABC):
     """What a method minimises; a method is a subclass that makes its classifiers and gives its losses.
 
     Args:
@@ -40,9 +41,9 @@ class Objective(nn.Module):
             require_annotations(photos)
         self.people = int(photos.people.max()) + 1
 
+    @abstractmethod
     def forward(self, encoder: Encoder, batch: Batch) -> dict[str, Tensor]:
         """Give the losses by name, scalars in float32; their sum is minimised."""
-        raise NotImplementedError
 
     @staticmethod
     def vectors(encoder: Encoder, images: Tensor) -> Tensor:

@@ -14,6 +14,7 @@ from data.benchmark import Benchmark
 from data.lock import locked
 from data.photo import name_below, photos_digest
 from data.runtime.errors import InputError, Interrupted, RunError
+from data.runtime.files import write_lines
 from data.runtime.logs import get_logger, log_to_folder
 from data.runtime.places import RUNS
 from data.runtime.progress import progress
@@ -216,7 +217,7 @@ class BaselineTraining:
         means = {name: total / config.iterations for name, total in self.sums.items()}
         self.epoch, self.iteration, self.sums = self.epoch + 1, 0, {}
         self.history.append({"epoch": self.epoch, **means, "step_seconds": seconds})
-        runs.write_lines(self._run.folder / "metrics.jsonl", [json.dumps(record) for record in self.history])
+        write_lines(self._run.folder / "metrics.jsonl", [json.dumps(record) for record in self.history])
         parts = ", ".join(f"{name} {value:.3f}" for name, value in means.items() if name != "loss")
         shown = f"loss {means['loss']:.3f} ({parts})  |  step {1000 * seconds:.0f} ms"
         _log.info(f"epoch {self.epoch}/{config.epochs}  |  {shown}")

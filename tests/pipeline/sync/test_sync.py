@@ -13,34 +13,17 @@ from typing import Any
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
-from PIL import Image
 
 import data
-from data.annotation import CLOTHING_REGIONS, FOLDER, Region, read_annotation
+from data.annotation import CLOTHING_REGIONS, Region, read_annotation
 from data.photo import Photo, read_photo
 from data.runtime.errors import InputError, RunError
 from data.shards import SyncStore, newest_store, read_manifest
 from pipeline.__main__ import main
-from pipeline.compose import PEOPLE_WEIGHTS, make_plan
 from pipeline.paint.painter import Painter, Redrawn
-from pipeline.pise import POSE_TRANSFER, Generator, save_generator
-from pipeline.settings import SyncSettings
 from pipeline.sync import Plan, plan_sync, run_sync, worker
 
 Sync = Callable[..., Result]
-
-
-@pytest.fixture
-def command(walkers: Path, random_weights: Path, monkeypatch: pytest.MonkeyPatch) -> Sync:
-    """`python -m pipeline sync` on the miniature walkers, in shards of 8 photos."""
-    monkeypatch.setattr("pipeline.sync.plan.SHARD", 8)
-
-    def call(*options: str, name: str = "sync") -> Result:
-        standard = ("--dataset", "walkers", "--weights", str(random_weights), "--device", "cpu")
-        jobs = ("--jobs", "1") if name == "sync" and "--jobs" not in options else ()
-        return CliRunner().invoke(main, [name, *standard, *jobs, *options])
-
-    return call
 
 
 def photos_of(walkers: Path) -> list[Path]:
@@ -133,39 +116,6 @@ def test_a_missing_and_a_damaged_shard_are_made_again_and_no_other(command: Sync
     np.testing.assert_array_equal(SyncStore(folder).groups(range(18)), before)
 
 
-def test_the_key_changes_with_all_that_decides_a_pixel_and_nothing_else(walkers: Path, random_weights: Path) -> None:
-    def key(root: Path = walkers, **options: Any) -> str:
-        standard = {"dataset": "walkers", "data_root": root, "weights": random_weights, "device": "cpu"}
-        return make_plan(SyncSettings(**{**standard, **options})).key
-
-    standard = key()
-    shutil.copytree(walkers, "moved")
-    assert key(root=Path("moved")) == standard
-    other_weights = Path("other.safetensors")
-    other_weights.write_bytes(random_weights.read_bytes()[:-4] + b"\0\0\0\1")
-    keys = [
-        standard,
-        key(seed=1),
-        key(bank=6),
-        key(versions=3, bank=4),
-        key(size=(128, 64)),
-        key(keep_person=True),
-        key(regions="3"),
-        key(precision="bfloat16"),
-        key(cut="template"),
-        key(weights=other_weights),
-    ]
-    annotation = next((walkers / FOLDER).rglob("*.json"))
-    annotation.write_text(annotation.read_text() + "\n")
-    keys.append(key())
-    photo = photos_of(walkers)[3]
-    photo.write_bytes(photo.read_bytes() + b"\0")
-    keys.append(key())
-    photo.rename(photo.with_name("C_renamed.jpg"))
-    keys.append(key())
-    assert len(set(keys)) == len(keys)
-
-
 @pytest.mark.parametrize("at_once", [1, 5, 18, 1024])
 def test_the_key_is_the_digest_of_one_text(walkers: Path, monkeypatch: pytest.MonkeyPatch, at_once: int) -> None:
     monkeypatch.setattr("pipeline.sync.plan._AT_ONCE", at_once)
@@ -174,39 +124,6 @@ def test_the_key_is_the_digest_of_one_text(walkers: Path, monkeypatch: pytest.Mo
     photos = [(str(p.relative_to(walkers)), hashlib.sha256(p.read_bytes()).hexdigest()) for p in photos_of(walkers)]
     decisive = {"format": 2, "shard": 256, "photos": photos, "size": [64, 32], "versions": 2, "recipe": painter.recipe}
     assert plan.key == hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()[:16]
-
-
-@pytest.mark.parametrize("linked", [FOLDER, f"{FOLDER}/rgb", f"{FOLDER}/rgb/train/001"])
-def test_a_map_behind_a_link_is_in_the_key(walkers: Path, random_weights: Path, linked: str) -> None:
-    settings = SyncSettings(dataset="walkers", data_root=walkers, weights=random_weights, device="cpu")
-    straight = make_plan(settings).key
-    (walkers / linked).rename("elsewhere")
-    (walkers / linked).symlink_to(Path("elsewhere").absolute())
-    assert make_plan(settings).key == straight
-    photo = photos_of(walkers)[0]
-    joints = walkers / FOLDER / f"{photo.relative_to(walkers)}.json"
-    joints.write_text(joints.read_text() + " ")
-    assert make_plan(settings).key != straight
-
-
-@pytest.mark.parametrize("linked", [".", "people"])
-def test_a_template_behind_a_link_is_in_the_key(walkers: Path, random_weights: Path, linked: str) -> None:
-    people = Path("real")
-    (people / linked).mkdir(parents=True, exist_ok=True)
-    shown = [
-        shutil.copy(photo, people / linked / f"{number}.jpg") for number, photo in enumerate(photos_of(walkers)[:4])
-    ]
-    if linked == ".":
-        Path("templates").symlink_to(people)
-    else:
-        Path("templates").mkdir()
-        Path("templates", linked).symlink_to((people / linked).absolute())
-    settings = SyncSettings(
-        dataset="walkers", data_root=walkers, weights=random_weights, device="cpu", templates=Path("templates")
-    )
-    before = make_plan(settings).key
-    shutil.copy(photos_of(walkers)[9], shown[0])
-    assert make_plan(settings).key != before
 
 
 def test_the_root_asked_for_last_is_the_stores(command: Sync, walkers: Path) -> None:
@@ -279,121 +196,6 @@ def test_photos_that_cannot_be_read_are_listed_and_left_out(command: Sync, walke
     sources = {walkers / store.source(index) for index in range(16)}
     assert sources == set(photos_of(walkers)) - {torn, empty}
     assert "complete already" in command().output
-
-
-def test_a_photo_without_an_annotation_is_listed_and_kept_with_copies(command: Sync, walkers: Path) -> None:
-    photo = photos_of(walkers)[5]
-    for file in (walkers / FOLDER / photo.relative_to(walkers).parent).glob(f"{photo.name}*"):
-        file.unlink()
-    result = command()
-    assert result.exit_code == 0, result.output
-    assert "1 photos have no annotation that can be used" in result.output
-    assert "no person was found" not in result.output
-    store = SyncStore(newest_store(Path("work/sync")))
-    assert [store.redrawn(index) for index in range(18)] == [index != 5 for index in range(18)]
-    np.testing.assert_array_equal(store.group(5), store.group(5)[:1].repeat(5, 0))
-    assert np.isnan(store.moved(5)).all()
-    assert store.manifest.redrawn == 17
-    assert store.manifest.without_person == ()
-    [(name, reason)] = store.manifest.unannotated
-    assert walkers / name == photo
-    assert "no annotation" in reason
-
-
-def test_annotations_that_people_have_serve_in_place_of_the_data_sets_own(command: Sync, walkers: Path) -> None:
-    rows = ["name:keypoints_y:keypoints_x"]
-    for photo in photos_of(walkers)[1:]:
-        annotation = read_annotation(walkers, photo)
-        png = Path("parsings", photo.relative_to(walkers)).with_suffix(".png")
-        png.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(annotation.parsing).save(png)
-        x, y = (np.nan_to_num(axis, nan=-1).astype(int).tolist() for axis in annotation.joints.T)
-        rows.append(f"{photo.relative_to(walkers).as_posix()}: {y}: {x}")
-    Path("keypoints.csv").write_text("\n".join(rows))
-    shutil.rmtree(walkers / FOLDER)
-    result = command("--parsing", "parsings", "--labels", "pise", "--keypoints", "keypoints.csv")
-    assert result.exit_code == 0, result.output
-    assert "17 photos redrawn" in result.output
-    assert not SyncStore(newest_store(Path("work/sync"))).redrawn(0)
-
-
-def write_files(walkers: Path, turns: int = 0) -> tuple[str, ...]:
-    """Write the annotations as parsing maps and OpenPose files, the maps turned; give the options that name them."""
-    for photo in photos_of(walkers):
-        annotation, name = read_annotation(walkers, photo), photo.relative_to(walkers)
-        png, points = Path("maps", name).with_suffix(".png"), Path("points", name.parent, f"{name.stem}_keypoints.json")
-        for file in (png, points):
-            file.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(np.rot90(annotation.parsing, turns)).save(png)
-        found = ~np.isnan(annotation.joints[:, :1])
-        joints = np.concatenate([np.nan_to_num(annotation.joints) - 0.5 * found, found], 1)
-        points.write_text(json.dumps({"people": [{"pose_keypoints_2d": joints.ravel().tolist()}]}))
-    return ("--parsing", "maps", "--labels", "pise", "--keypoints", "points")
-
-
-def test_damaged_annotations_are_listed_with_their_photos_which_are_kept(command: Sync, walkers: Path) -> None:
-    options = write_files(walkers)
-    torn, garbage = photos_of(walkers)[3].relative_to(walkers), photos_of(walkers)[12].relative_to(walkers)
-    Path("maps", torn).with_suffix(".png").write_bytes(b"\x89PNG\r\n\x1a\n cut")
-    Path("points", garbage.parent, f"{garbage.stem}_keypoints.json").write_text("{")
-    result = command(*options)
-    assert result.exit_code == 0, result.output
-    assert "2 photos have no annotation that can be used" in result.output
-    store = SyncStore(newest_store(Path("work/sync")))
-    assert (len(store), store.manifest.redrawn, store.manifest.without_person) == (18, 16, ())
-    assert [name for name, _ in store.manifest.unannotated] == [torn.as_posix(), garbage.as_posix()]
-    np.testing.assert_array_equal(store.group(3), store.group(3)[:1].repeat(5, 0))
-    assert not store.redrawn(12)
-    assert store.manifest.agreement is not None
-    assert store.manifest.agreement > 0.9
-    assert "complete already" in command(*options).output
-    page = CliRunner().invoke(main, ["preview"])
-    assert page.exit_code == 0, page.output
-    html = next(Path("work/sync").rglob("index.html")).read_text()
-    assert "Pose and parsing agree to 9" in html
-    assert f"{torn.as_posix()}: " in html
-
-
-def test_if_all_annotations_are_damaged_one_line_says_so(walkers: Path) -> None:
-    options = write_files(walkers)
-    for file in Path("maps").rglob("*.png"):
-        file.write_text("no map")
-    for painter in ("pise", "recolour"):
-        chosen = ["--dataset", "walkers", "--painter", painter, "--jobs", "1"]
-        result = CliRunner().invoke(main, ["sync", *chosen, *options])
-        assert (result.exit_code, result.output.count("error: ")) == (2, 1), result.output
-        assert "none of 18 photos has an annotation that can be used; the first: " in result.output
-
-
-def test_doubts_about_pose_and_parsing_are_said_once(walkers: Path) -> None:
-    options = write_files(walkers)
-    for png in list(Path("maps").rglob("*.png"))[:9]:
-        Image.fromarray(np.flipud(np.asarray(Image.open(png)))).save(png)
-    chosen = ["--dataset", "walkers", "--painter", "recolour", *options, "--jobs", "1"]
-    result = CliRunner().invoke(main, ["sync", *chosen])
-    assert (result.exit_code, result.output.count("% only, by whether")) == (0, 1), result.output
-
-
-def test_transparency_is_counted_and_said(walkers: Path) -> None:
-    for photo in photos_of(walkers)[5:8]:
-        with Image.open(photo) as picture:
-            picture.putalpha(200)
-            picture.save(photo, format="png")
-    chosen = ["sync", "--dataset", "walkers", "--painter", "recolour", "--jobs", "1"]
-    for _ in range(2):
-        result = CliRunner().invoke(main, chosen)
-        assert result.output.count("3 photos have transparent pixels, which are laid on white") == 1, result.output
-    assert read_manifest(newest_store(Path("work/sync"))).transparent == 3
-
-
-@pytest.mark.parametrize("painter", ["pise", "recolour"])
-def test_maps_that_do_not_belong_to_the_photos_are_refused_before_the_work(walkers: Path, painter: str) -> None:
-    options = write_files(walkers, turns=1)
-    result = CliRunner().invoke(main, ["sync", "--dataset", "walkers", "--painter", painter, *options, "--jobs", "1"])
-    assert (result.exit_code, result.output.count("error: ")) == (2, 1), result.output
-    assert "points and parsing from" in result.output
-    assert "agree to 0% only" in result.output
-    assert not list(Path("work/sync").rglob("*.h5"))
 
 
 def test_no_usable_photo_at_all_is_fatal(walkers: Path) -> None:
@@ -534,49 +336,6 @@ def test_bad_options_end_in_one_line(command: Sync, options: tuple[str, ...], wo
     assert "Traceback" not in result.output
     if "Usage" not in result.output:
         assert [line.startswith("error: ") for line in result.output.splitlines()].count(True) == 1
-
-
-def test_weights_of_the_other_kind_are_refused_at_once(command: Sync, tmp_path: Path) -> None:
-    save_generator(Generator(4, POSE_TRANSFER), tmp_path / "pose.safetensors")
-    result = command("--weights", str(tmp_path / "pose.safetensors"))
-    assert (result.exit_code, result.output.count("\n")) == (2, 1)
-    assert "pose.safetensors: weights of the pose-transfer kind" in result.output
-
-
-def test_the_generator_of_other_data_sets_is_the_one_for_people(walkers: Path) -> None:
-    options = ["--dataset", "prcc", "--data-root", str(walkers), "--size", "64x32", "--painter", "pise"]
-    result = CliRunner().invoke(main, ["sync", *options, "--jobs", "2"])
-    assert result.exit_code == 0, result.output
-    store = SyncStore(newest_store(Path("work/sync")))
-    recipe = store.manifest.recipe
-    assert recipe["weights"] == hashlib.sha256(PEOPLE_WEIGHTS.read_bytes()).hexdigest()
-    assert recipe["keep_person"]
-    moved = np.stack([store.moved(row) for row in range(18)])
-    assert moved[:, 0].mean() > 10
-    assert moved[:, 1].mean() < 5
-
-
-def test_other_data_sets_are_recoloured_without_weights(walkers: Path) -> None:
-    options = ["--dataset", "prcc", "--data-root", str(walkers), "--size", "64x32"]
-    result = CliRunner().invoke(main, ["sync", *options, "--jobs", "2"])
-    assert result.exit_code == 0, result.output
-    assert "no WEIGHTS are given" in result.output
-    folder = newest_store(Path("work/sync"))
-    store = SyncStore(folder)
-    assert store.manifest.recipe["painter"] == "recolour"
-    assert all(store.redrawn(row) for row in range(18))
-    moved = np.stack([store.moved(row) for row in range(18)])
-    assert moved[:, 0].mean() > 10
-    assert (moved[:, 1] == 0).all(), "outside the clothes not a bit has changed"
-    assert len(np.unique([store.templates(row) for row in range(18)], axis=0)) > 4
-    again = CliRunner().invoke(main, ["sync", *options, "--painter", "recolour"])
-    assert "complete already" in again.output
-    assert "no WEIGHTS" not in again.output
-    shown = CliRunner().invoke(main, ["templates", *options]).output.splitlines()
-    assert Path(shown[-1].removeprefix("contact sheet: ")) == folder / "palette.png"
-    assert shown[-2].startswith("rgb/train/")
-    page = CliRunner().invoke(main, ["preview"])
-    assert page.exit_code == 0, page.output
 
 
 def test_templates_are_those_the_sync_takes(command: Sync) -> None:

@@ -205,11 +205,11 @@ def test_what_the_shape_does_not_explain_is_shared_out_channel_by_channel() -> N
 
 
 @torch.no_grad()
-def test_a_joint_is_found_where_its_map_is_high() -> None:
+def test_a_joint_is_found_where_its_map_is_high(monkeypatch: pytest.MonkeyPatch) -> None:
     detector = Detector([nn.Sequential(nn.Conv2d(3, 4, 1)), nn.Sequential(nn.Conv2d(4, 4, 1))])
     maps = torch.full((2, 13, 8, 4), -20.0)
     maps[0, 2, 6, 1] = 5.0
-    detector.maps.forward = lambda images: maps  # type: ignore[method-assign]
+    monkeypatch.setattr(detector.maps, "forward", lambda images: maps)
     x, y, sure = detector(torch.zeros(2, 3, 16, 8))[0, 2].tolist()
     assert (x, y) == (pytest.approx(1.5 / 4, abs=1e-4), pytest.approx(6.5 / 8, abs=1e-4))
     assert sure > 0.99
