@@ -5,9 +5,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
+from data import open_benchmark
 from data.runtime.errors import InputError
 from data.shards import SyncStore, newest_store
 from data.walkers.dataset import Recipe, write_walkers
@@ -59,19 +61,47 @@ def test_a_second_time_nothing_is_done_again(folder: Path) -> None:
 
 
 def test_training_does_not_see_who_is_who(folder: Path) -> None:
-    """The people's folders are renamed, so that every label is another; the learnt weights stay the same bits."""
+    """The people's folders are renamed, so that no label can be read; the learnt weights stay the same bits."""
+    done = run(folder, "trainer", "train", "--run", "sighted", "--no-camera-means", *SHORT)
+    assert done.returncode == 0, done.stderr
     data_root = folder / "work" / "datasets" / "walkers"
     train = data_root / "rgb" / "train"
     people = sorted(train.iterdir())
     hidden = [person.rename(person.with_name(f"{person.name}.was")) for person in people]
     renamed = [person.rename(train / f"{900 + number}") for number, person in enumerate(reversed(hidden))]
-    done = run(folder, "trainer", "train", "--run", "blind", *SHORT)
+    done = run(folder, "trainer", "train", "--run", "blind", "--no-camera-means", *SHORT)
     for person, was in zip(reversed(renamed), people, strict=True):
         person.rename(was)
     assert done.returncode == 0, done.stderr
-    newest = [max((folder / "work" / "runs" / name).glob("checkpoint-*.pt")) for name in ("first", "blind")]
-    first, blind = (torch.load(path, weights_only=True)["encoder"] for path in newest)
-    assert all(torch.equal(first[name], blind[name]) for name in first)
+    assert_same_weights(folder, "sighted", "blind")
+
+
+def test_training_with_cameras_does_not_see_who_is_who_either(folder: Path) -> None:
+    """Two lists of the same photos name other people in other clothes by the same cameras; the weights are the same."""
+    root = folder / "work" / "datasets" / "walkers"
+    photos = open_benchmark("walkers", root).train
+    labels = [(photo.person, photo.clothes) for photo in photos]
+    shuffled = [labels[number] for number in np.random.default_rng(0).permutation(len(labels))]
+    assert sum(one != other for one, other in zip(labels, shuffled, strict=True)) > len(labels) / 2
+    for name, named in (("right", labels), ("wrong", shuffled)):
+        seen = [f"{photo.path.relative_to(root)},{photo.camera}" for photo in photos]
+        rows = [f"{where},{person},{clothes}" for where, (person, clothes) in zip(seen, named, strict=True)]
+        place = root / f"{name}.csv"
+        place.write_text("\n".join(["path,camera,person,clothes", *rows]) + "\n")
+        for words in (
+            ["pipeline", "sync", "--dataset", "csv", "--data-root", str(place), "--jobs", "1"],
+            ["trainer", "train", "--dataset", "csv", "--preset", "walkers", "--run", name, *SHORT],
+        ):
+            done = run(folder, *words)
+            assert done.returncode == 0, done.stderr
+    assert "not known" not in done.stdout
+    assert_same_weights(folder, "right", "wrong")
+
+
+def assert_same_weights(folder: Path, *names: str) -> None:
+    newest = [max((folder / "work" / "runs" / name).glob("checkpoint-*.pt")) for name in names]
+    first, second = (torch.load(path, weights_only=True)["encoder"] for path in newest)
+    assert all(torch.equal(first[name], second[name]) for name in first)
 
 
 @pytest.mark.parametrize(

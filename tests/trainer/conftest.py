@@ -11,6 +11,7 @@ from PIL import Image
 
 from data.shards import Groups, Manifest, ShardStatus, SyncStore, write_manifest, writing_shard
 from trainer.config import Config, make_config
+from trainer.studies.plan import option_words
 
 PEOPLE, PHOTOS, VERSIONS, SIZE = 6, 6, 2, (32, 16)
 MakeStore = Callable[..., Path]
@@ -29,6 +30,7 @@ TINY: dict[str, Any] = {
     "consistency_from": 1,
     "epochs": 2,
     "iterations": 4,
+    "camera_means": False,
     "precision": "float32",
 }
 
@@ -42,7 +44,7 @@ def tiny() -> Callable[..., Config]:
 @pytest.fixture
 def tiny_arguments() -> list[str]:
     """The same as options of the command line."""
-    return [part for name, value in TINY.items() for part in ("--" + name.replace("_", "-"), str(value))]
+    return option_words(TINY)
 
 
 def person_pixels(person: int, photo: int, outfit: int) -> np.ndarray:
