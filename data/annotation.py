@@ -71,6 +71,9 @@ class Joint(IntEnum):
 
 _OTHER_SIDE = {"LEFT": "RIGHT", "RIGHT": "LEFT"}
 
+MIRRORED_JOINTS = [joint.mirrored for joint in Joint]
+"""Whose place each joint takes in a flipped photo."""
+
 CLOTHING_REGIONS = (Region.UPPER_CLOTHES, Region.SKIRT, Region.TROUSERS)
 """Regions that change with the clothes."""
 

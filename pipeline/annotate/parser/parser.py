@@ -14,7 +14,7 @@ import safetensors.torch
 import torch
 from scipy import ndimage
 
-from data.annotation import Annotation, Region, pose_maps
+from data.annotation import MIRRORED_JOINTS, Annotation, Region, pose_maps
 from data.photo import Photo
 from data.runtime.errors import InputError
 from pipeline.annotate.annotator import usable
@@ -41,8 +41,8 @@ class Parser:
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 of the network's file."""
-        return hashlib.sha256(self.weights.read_bytes()).hexdigest()
+        """Of the network's file, and of how it is asked."""
+        return hashlib.sha256(b"both ways" + self.weights.read_bytes()).hexdigest()
 
     def __call__(
         self, photos: Sequence[npt.NDArray[np.uint8]], people: Sequence[Sighting]
@@ -57,7 +57,8 @@ class Parser:
             masks.append(frame.see(person.mask, HEIGHT, WIDTH))
             joints.append(frame.joints(person.joints, HEIGHT, WIDTH))
         with torch.inference_mode():
-            logits = self._network(
+            logits = _both_ways(
+                self._network,
                 torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).float() / 255,
                 torch.from_numpy(np.stack(masks)).unsqueeze(1),
                 torch.from_numpy(pose_maps(np.stack(joints), HEIGHT, WIDTH)),
@@ -150,8 +151,15 @@ def load_parser(path: Path) -> ParsingNetwork:
     return network.eval()
 
 
+def _both_ways(network: ParsingNetwork, image: torch.Tensor, mask: torch.Tensor, pose: torch.Tensor) -> torch.Tensor:
+    """Mean log-probabilities (B, 8, H, W) of the regions, by the frames and by their mirror images."""
+    straight = network(image, mask, pose).log_softmax(1)
+    mirrored = network(image.flip(-1), mask.flip(-1), pose[:, MIRRORED_JOINTS].flip(-1)).log_softmax(1)
+    return (straight + mirrored.flip(-1)) / 2
+
+
 def _regions(logits: npt.NDArray[np.float32], frame: Frame, photo: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    """Labels on the photo from logits (8, height, width) in the frame; specks are background."""
+    """Labels on the photo from log-probabilities (8, height, width) in the frame; specks are background."""
     rows, columns = photo.shape[:2]
     best, labels = frame.back(logits[Region.BACKGROUND], rows, columns, 0.0), np.zeros((rows, columns), np.uint8)
     # One after the other: all at once are 0.8 GB for a photo of 12 megapixels.

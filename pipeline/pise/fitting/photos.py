@@ -11,7 +11,7 @@ import numpy.typing as npt
 import torch
 from torch.nn import functional
 
-from data.annotation import CLOTHING_REGIONS, Annotation, Joint, Region, pose_maps
+from data.annotation import CLOTHING_REGIONS, MIRRORED_JOINTS, Annotation, Region, pose_maps
 from data.record import ImageRecord
 from data.runtime.errors import InputError
 from data.runtime.progress import progress
@@ -27,7 +27,6 @@ _SEEN_ALIKE = 0.5  # the share of sources that are the very view of the target, 
 # Found by trying: folds stay visible, and no colour is driven out of [-1, 1] altogether.
 _CONTRASTS = (0.5, 1.3)
 _COLOURS = (-0.8, 0.8)
-_MIRRORED = [joint.mirrored for joint in Joint]
 
 
 @dataclass(frozen=True)
@@ -77,7 +76,7 @@ class View:
         size = np.array([width, height], np.float32)
         seen = (2 * joints / size - 1 - self.shift[:, None]) / self.scale[:, None]
         flipped = self.scale[:, 0, None, None] < 0
-        placed = (np.where(flipped, seen[:, _MIRRORED], seen) + 1) * size / 2
+        placed = (np.where(flipped, seen[:, MIRRORED_JOINTS], seen) + 1) * size / 2
         return placed.astype(np.float32)
 
     def _grid(self, shape: torch.Size) -> torch.Tensor:

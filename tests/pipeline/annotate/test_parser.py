@@ -11,7 +11,7 @@ import pytest
 import torch
 from PIL import Image
 
-from data.annotation import Annotation, Joint, Region, write_annotation
+from data.annotation import MIRRORED_JOINTS, Annotation, Joint, Region, write_annotation
 from data.photo import Photo
 from data.runtime.errors import InputError, RunError
 from data.walkers.camera import CAMERAS, draw_shot
@@ -115,6 +115,19 @@ def test_the_built_in_parser_knows_what_people_wear() -> None:
     least = {Region.UPPER_CLOTHES: 0.75, Region.TROUSERS: 0.6, Region.HAIR: 0.45}
     for region, share in least.items():
         assert shared[region] > share, (region, shared)
+
+
+def test_a_mirrored_photo_is_parsed_as_the_mirror_image() -> None:
+    drawn = [walker(number) for number in range(8)]
+    people = [Sighting(annotation.joints, (annotation.parsing > 0).astype(np.float32)) for _, annotation in drawn]
+    turned = []
+    for person in people:
+        joints = person.joints[MIRRORED_JOINTS]
+        joints[:, 0] = 128 - joints[:, 0]
+        turned.append(Sighting(joints, np.ascontiguousarray(person.mask[:, ::-1])))
+    found = np.stack(Parser()([pixels for pixels, _ in drawn], people))
+    other = np.stack(Parser()([np.ascontiguousarray(pixels[:, ::-1]) for pixels, _ in drawn], turned))
+    assert (found == other[:, :, ::-1]).mean() > 0.999
 
 
 def test_photos_of_any_size_are_annotated_or_said_to_show_nobody() -> None:

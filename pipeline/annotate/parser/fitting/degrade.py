@@ -10,10 +10,8 @@ import torch
 from PIL import Image
 from torch.nn import functional
 
-from data.annotation import Joint
+from data.annotation import MIRRORED_JOINTS
 from pipeline.annotate.parser.fitting.dye import blur
-
-_MIRRORED = [joint.mirrored for joint in Joint]
 
 
 def relight(images: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
@@ -91,7 +89,7 @@ def misplace(
     found = joints + rng.normal(0, 1, joints.shape) * rng.choice([0.5, 1.2, 2.5], (count, 1, 1))
     found[rng.random(joints.shape[:2]) < 0.05] = np.nan
     swapped = rng.random(count) < 0.05
-    found[swapped] = found[swapped][:, _MIRRORED]
+    found[swapped] = found[swapped][:, MIRRORED_JOINTS]
     lost = (rng.random(count) < 0.08)[:, None] & (rng.random(joints.shape[:2]) < 0.5)
     found[lost] = np.nan
     found[~((found >= 0) & (found <= (width, height))).all(2)] = np.nan

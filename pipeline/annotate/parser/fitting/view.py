@@ -9,9 +9,8 @@ import numpy.typing as npt
 import torch
 from torch.nn import functional
 
-from data.annotation import Joint
+from data.annotation import MIRRORED_JOINTS
 
-_MIRRORED = [joint.mirrored for joint in Joint]
 _ROOM = 1.1  # as the parser's frames have
 
 Numbers = npt.NDArray[np.float64]
@@ -86,7 +85,7 @@ class View:
         within = 2 * joints / np.array(size[::-1], np.float32) - 1 - theta[:, None, :, 2]
         there = np.einsum("bij,bkj->bki", np.linalg.inv(theta[:, :, :2]), within)
         placed = (there + 1) * np.array(seen[::-1]) / 2
-        placed = np.where(self.flipped[:, None, None], placed[:, _MIRRORED], placed).astype(np.float32)
+        placed = np.where(self.flipped[:, None, None], placed[:, MIRRORED_JOINTS], placed).astype(np.float32)
         placed[~((placed >= 0) & (placed <= np.array(seen[::-1]))).all(2)] = np.nan
         return placed
 
