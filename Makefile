@@ -115,6 +115,12 @@ baseline: setup ## train a supervised METHOD on DATASET's own labels: what label
 		$(call option,--data-root,DATA_ROOT) $(call option,--run,RUN) $(call option,--preset,PRESET) \
 		$(call option,--backbone-weights,BACKBONE_WEIGHTS) $(call option,--device,DEVICE) $(call option,--seed,SEED) $(ARGS)
 
+.PHONY: oracle
+oracle: setup ## train as `make train` does, told who is in each photo: what better clusters would be worth
+	@$(PY) -m trainer oracle $(call option,--dataset,DATASET) $(call option,--run,RUN) $(call option,--preset,PRESET) \
+		$(call option,--config,CONFIG) $(call option,--backbone-weights,BACKBONE_WEIGHTS) $(call option,--versions,S) \
+		$(call option,--device,DEVICE) $(call option,--seed,SEED) $(ARGS)
+
 .PHONY: eval
 eval: setup ## rank the benchmark's galleries with a run's encoder: CMC, mAP, mINP
 	@$(PY) -m trainer eval $(call option,--run,RUN) $(call option,--dataset,DATASET) \

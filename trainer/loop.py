@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -61,6 +62,9 @@ class Trainer:
     Raises:
         InputError: the settings do not go with these shards or this number of processes.
     """
+
+    taught_by: ClassVar[str] = "clusters"
+    """Where an epoch's labels come from; it stands in run.json."""
 
     def __init__(
         self,
@@ -129,20 +133,23 @@ class Trainer:
             RunError: there are fewer than two clusters.
         """
         config, state = self.config, self.state
-        features = self._encode(state.labeller.encoder if state.labeller else state.encoder)
+        features = self.encode(state.labeller.encoder if state.labeller else state.encoder)
         # Clustering first looks how much memory the system has left; what the encoder has just freed counts as well.
         give_freed_memory_back()
         compared = features if self._cameras is None else without_camera_means(features, self._cameras)
         labels = distributed.on_first(lambda: _label(compared, state.epoch, config))
-        random = stream(config.seed, Purpose.MEMORY, state.epoch)
-        shuffled = random.permutation(len(labels))
-        clusters, first = np.unique(labels[shuffled], return_index=True)
-        members = torch.from_numpy(shuffled[first[clusters >= 0]]).to(self.device)
+        members = self.first_members(labels)
         if state.labeller:
             state.labeller.begin_epoch(features[members])
             if not self._labelling:
-                features = self._encode(state.encoder)
+                features = self.encode(state.encoder)
         self.begin_epoch(labels, features[members])
+
+    def first_members(self, labels: np.ndarray) -> Tensor:
+        """Draw of each label but -1 the photo that its memory starts from: int64 (C,), on the device."""
+        shuffled = stream(self.config.seed, Purpose.MEMORY, self.state.epoch).permutation(len(labels))
+        clusters, first = np.unique(labels[shuffled], return_index=True)
+        return torch.from_numpy(shuffled[first[clusters >= 0]]).to(self.device)
 
     def begin_epoch(self, labels: np.ndarray, initial: Tensor) -> None:
         """Take pseudo labels, int64 (N,), noise -1, and the vectors (C, d) that the clusters' memories start from."""
@@ -219,7 +226,7 @@ class Trainer:
         """How many images of each group are read."""
         return 1 if self._labelling else self.config.images
 
-    def _encode(self, encoder: Encoder) -> Tensor:
+    def encode(self, encoder: Encoder) -> Tensor:
         """Give an encoder's features of all photos, the same on every process."""
         distributed.share_buffers(encoder)
         return encode_store(encoder, self.store, self.workers)

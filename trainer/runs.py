@@ -172,14 +172,17 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     return content
 
 
-def check(run: Run, config: Config, manifest: Manifest) -> None:
-    """Refuse a run that has learned something from other settings or shards; nothing is written.
+def check(run: Run, config: Config, manifest: Manifest, taught_by: str = "clusters") -> None:
+    """Refuse a run that has learned something by other settings, shards or labels; nothing is written.
 
-    Raises InputError, which names a setting that differs.
+    Raises InputError, which names what differs.
     """
     if not run.begun or not (run.folder / "config.json").exists():
         return
     _check_settings(run, config)
+    theirs = run.facts.get("taught_by", "clusters")
+    if theirs != taught_by:
+        raise InputError(f"run {run.name} was taught by {theirs}, not by {taught_by}: give another run name")
     if run.facts.get("key") != manifest.key:
         raise InputError(f"run {run.name} was started on the shards {run.sync}: give another run name, or those")
     # A photo that was left out and came in later moves the numbers of all behind it, by which pseudo labels go.
@@ -191,14 +194,21 @@ def check(run: Run, config: Config, manifest: Manifest) -> None:
         )
 
 
-def start(folder: Path, config: Config, sync: Path, manifest: Manifest, device: torch.device) -> Run:
+def start(
+    folder: Path,
+    config: Config,
+    sync: Path,
+    manifest: Manifest,
+    device: torch.device,
+    taught_by: str = "clusters",
+) -> Run:
     """Make a run's folder, or open the one there, whose settings and shards must be these if it has learned anything.
 
     Raises InputError as `check` does.
     """
     run = Run(folder)
-    check(run, config, manifest)
-    facts = {**_origin(manifest), "photos": manifest.photos}
+    check(run, config, manifest, taught_by)
+    facts = {**_origin(manifest), "photos": manifest.photos, "taught_by": taught_by}
     return _open(run, config, sync, manifest.dataset, manifest.key, facts, device)
 
 

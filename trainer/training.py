@@ -92,6 +92,7 @@ def train_run(
     workers: int,
     tensorboard: bool = False,
     wandb: bool = False,
+    make_trainer: type[Trainer] = Trainer,
 ) -> None:
     """Train a run to its end, or say that it is finished; one of the processes that train together speaks for all.
 
@@ -103,19 +104,22 @@ def train_run(
         workers: processes that read ahead.
         tensorboard: write measures and pictures for TensorBoard.
         wandb: send measures and pictures to wandb.
+        make_trainer: what trains.
 
     Raises:
         RunError: another training is at work on the run, or this one failed.
     """
     store = SyncStore(folder)
     manifest = store.manifest
-    run = runs.Run(RUNS / (name or f"{manifest.dataset}-{config.digest[:8]}"))
+    taught_by = make_trainer.taught_by
+    by = "" if make_trainer is Trainer else f"{taught_by}-"
+    run = runs.Run(RUNS / (name or f"{manifest.dataset}-{by}{config.digest[:8]}"))
     with distributed.process_group(device):
         first = distributed.rank() == 0
-        runs.check(run, config, manifest)
+        runs.check(run, config, manifest, taught_by)
         if distributed.on_first(lambda: run.finished):
             if first:
-                runs.start(run.folder, config, folder.absolute(), manifest, device)
+                runs.start(run.folder, config, folder.absolute(), manifest, device, taught_by)
                 _log.info(f"run {run.name} is finished ({run.folder}): evaluate it, or give another run name or seed")
             return
         # Nothing is written before photos, settings, weights and processes were found good.
@@ -124,7 +128,7 @@ def train_run(
         if foreign:
             benchmark = None
         cameras = cameras_of(benchmark, store) if benchmark else None
-        trainer = Trainer(config, store, run, device, Silence(), workers, cameras)
+        trainer = make_trainer(config, store, run, device, Silence(), workers, cameras)
         if not first:
             distributed.wait_for_first()
             _train(trainer)
@@ -133,7 +137,7 @@ def train_run(
         boards += [WandB(run, store, config)] if wandb else []
         run.folder.mkdir(parents=True, exist_ok=True)
         with locked(run.folder, "training"), log_to_folder(run.folder):
-            runs.start(run.folder, config, folder.absolute(), manifest, device)
+            runs.start(run.folder, config, folder.absolute(), manifest, device, taught_by)
             _log.info(f"run {run.name}: {len(store)} photos of {manifest.dataset}, settings {config.digest}, {device}")
             if run.facts.get("training_photos") is None:
                 run.note(training_photos=_photos_digest(store))

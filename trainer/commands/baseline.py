@@ -1,4 +1,4 @@
-"""The command that trains other people's supervised methods."""
+"""The commands that learn from labels: other people's supervised methods, and ours told who is who."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import click
 
 from trainer.baselines import PRESETS, BaselineConfig
 from trainer.commands.common import count_workers, device_option, find_device, workers_option
+from trainer.commands.train import training_options
 from trainer.settings import settings_options
 
 
@@ -42,3 +43,30 @@ def baseline(
     config, benchmark = choose(dataset, data_root, name, preset, given)
     place = find_device(device)
     train_baseline(config, benchmark, name, place, count_workers(workers, place))
+
+
+@click.command()
+@training_options
+def oracle(
+    sync: Path | None,
+    dataset: str | None,
+    name: str | None,
+    preset: str | None,
+    file: Path | None,
+    device: str,
+    workers: int | None,
+    tensorboard: bool,
+    wandb: bool,
+    **settings: Any,
+) -> None:
+    """Train as `train` does, but told who is in each photo, in the place of clusters: what better labels would give.
+
+    Settings and shards are chosen as `train` chooses them.
+    """
+    from trainer.supervised.oracle import OracleTrainer
+    from trainer.training import choose_settings, train_run
+
+    given = {key: value for key, value in settings.items() if value is not None}
+    config, folder = choose_settings(sync, dataset, name, preset, file, given)
+    place = find_device(device)
+    train_run(config, folder, name, place, count_workers(workers, place), tensorboard, wandb, OracleTrainer)

@@ -70,7 +70,8 @@ def evaluate(
     )
     for protocol, why in ranking.unmeasured(benchmark, measurement).items():
         _log.warning(f"{protocol} is left out: {why}")
-    _log.info(f"run {run.name}, {checkpoint} encoder, after {content['epoch']} of {config.epochs} epochs")
+    told = ", told who is who" if facts.get("taught_by") == "names" else ""
+    _log.info(f"run {run.name}, {checkpoint} encoder, after {content['epoch']} of {config.epochs} epochs{told}")
     click.echo(ranking.format_results(results))
     # Printed before: a file that cannot be written costs no numbers.
     path = run.folder / "results.json"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,22 +13,30 @@ from trainer.config import Config
 from trainer.presets import PRESETS
 from trainer.settings import settings_options
 
+_PATH = click.Path(path_type=Path)
+
+
+def training_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command what a training on shards can be asked for."""
+    options = (
+        click.option("--sync", type=_PATH, default=None, help="folder of shards; by default the last made"),
+        click.option("--dataset", default=None, help="data set whose last shards are taken"),
+        click.option("--run", "name", default=None, help="name of the run; by default from data set and settings"),
+        click.option("--preset", type=click.Choice(list(PRESETS)), default=None, help="settings to start from"),
+        click.option("--config", "file", type=_PATH, default=None, help="config.json of a run, to do the same again"),
+        device_option,
+        workers_option,
+        click.option("--tensorboard", is_flag=True, help="scalars and pictures for TensorBoard, in the run's folder"),
+        click.option("--wandb", is_flag=True, help="scalars and pictures for wandb"),
+        settings_options(Config, PRESETS),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
 
 @click.command()
-@click.option(
-    "--sync", type=click.Path(path_type=Path), default=None, help="folder of shards; by default the last made"
-)
-@click.option("--dataset", default=None, help="data set whose last shards are taken")
-@click.option("--run", "name", default=None, help="name of the run; by default from the data set and the settings")
-@click.option("--preset", type=click.Choice(list(PRESETS)), default=None, help="settings to start from")
-@click.option(
-    "--config", "file", type=click.Path(path_type=Path), default=None, help="config.json of a run, to do the same again"
-)
-@device_option
-@workers_option
-@click.option("--tensorboard", is_flag=True, help="scalars and pictures for TensorBoard, in the run's folder")
-@click.option("--wandb", is_flag=True, help="scalars and pictures for wandb")
-@settings_options(Config, PRESETS)
+@training_options
 def train(
     sync: Path | None,
     dataset: str | None,
