@@ -75,7 +75,7 @@ class Benchmark:
 
     name: str
     root: Path
-    train: list[ImageRecord]
+    train: Sequence[ImageRecord]
     settings: dict[str, Setting]
     validation: dict[str, Setting] = field(default_factory=dict)
     published: Mapping[str, tuple[int | None, int]] = field(default_factory=dict)

@@ -100,14 +100,20 @@ def photos_digest(root: Path, names: Iterable[str]) -> str | None:
     None where a photo is gone, so that nothing is known of it.
     """
     try:
-        return sizes_digest([(name, (root / name).stat().st_size) for name in set(names)])
+        return sizes_digest(sorted((name, (root / name).stat().st_size) for name in set(names)))
     except OSError:
         return None
 
 
 def sizes_digest(photos: Iterable[tuple[str, int]]) -> str:
-    """Return the twelve digits of `photos_digest` for photos of these names and sizes in bytes."""
-    return hashlib.sha256(repr(sorted(photos)).encode("utf-8", "surrogateescape")).hexdigest()[:12]
+    """Return the twelve digits of `photos_digest` for photos of these names and sizes in bytes, sorted by name."""
+    digest, between = hashlib.sha256(b"["), ""
+    # As the list of all would be written, which of a million photos would be a hundred megabytes.
+    for photo in photos:
+        digest.update(f"{between}{photo!r}".encode())
+        between = ", "
+    digest.update(b"]")
+    return digest.hexdigest()[:12]
 
 
 def read_photo(path: str | Path, size: tuple[int, int] | None = None) -> np.ndarray:

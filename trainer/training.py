@@ -13,6 +13,7 @@ from data import open_benchmark
 from data.benchmark import Benchmark
 from data.lock import locked
 from data.photo import photos_digest, sizes_digest
+from data.record import paths_of
 from data.runtime.errors import InputError, RunError
 from data.runtime.logs import get_logger, log_to_folder
 from data.runtime.places import RUNS, STORES
@@ -174,7 +175,7 @@ def _say_changes(store: SyncStore, benchmark: Benchmark | None) -> tuple[str | N
     record = read_photos(store.path)
     if not record or not benchmark:
         return None, False
-    found = compare_photos(record, [photo.path for photo in benchmark.train], benchmark.root)
+    found = compare_photos(record, paths_of(benchmark.train), benchmark.root)
     others = (*found.changed, *found.gone)
     if len(others) >= _OTHERS * len(record):
         return (

@@ -5,12 +5,15 @@ They can be redrawn, trained on and searched in. To measure retrieval, people mu
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
+
+import numpy as np
 
 from data.annotation import FOLDER
 from data.benchmark import Benchmark
 from data.readers import layout
-from data.record import ImageRecord
+from data.record import Unlabelled
 from data.runtime.errors import InputError
 from data.runtime.places import WORK
 
@@ -25,10 +28,11 @@ def read(root: Path) -> Benchmark:
     """
     if not root.is_dir():
         raise InputError(f"{root} is not a folder: give the folder of your photos as DATA_ROOT")
+    pictures, here = layout.images(root), root.absolute()
     # A folder inside work/, such as a data set's, was meant as it was named.
-    own = [root / FOLDER, *([] if WORK.absolute() in root.absolute().parents else [WORK.absolute()])]
-    pictures = layout.images(root)
-    photos = [path for path in pictures if not any(place in path.absolute().parents for place in own)]
+    own = [place for place in (here / FOLDER, WORK.absolute()) if place.is_relative_to(here)]
+    inside = [os.fsencode(f"{place.relative_to(here).as_posix()}/").removeprefix(b"./") for place in own]
+    photos = pictures.only(~np.any([np.char.startswith(pictures.names, place) for place in inside], axis=0))
     if not photos:
         raise InputError(f"{root}: no picture in it but annotations: give the folder of your photos as DATA_ROOT")
     if len(photos) < len(pictures):
@@ -36,4 +40,4 @@ def read(root: Path) -> Benchmark:
         layout.say_once(
             f"{len(pictures) - len(photos):,} pictures are left out, as they are no photos: those in {places}"
         )
-    return Benchmark("folder", root, [ImageRecord(path) for path in photos], {})
+    return Benchmark("folder", root, Unlabelled(photos), {})

@@ -5,12 +5,15 @@ from __future__ import annotations
 import codecs
 import re
 from collections import Counter
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
+import numpy as np
+
 from data.runtime.errors import InputError
 from data.runtime.logs import get_logger
-from data.runtime.walk import Walk, walk
+from data.runtime.walk import Paths, walk
 
 SUFFIXES = frozenset({
     ".apng", ".avif", ".bmp", ".gif", ".j2k", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg",
@@ -38,7 +41,7 @@ def require(root: Path, benchmark: str, *parts: str) -> None:
         )
 
 
-def images(folder: Path, depth: int | None = None) -> list[Path]:
+def images(folder: Path, depth: int | None = None) -> Paths:
     """Return the pictures in `folder` and the folders inside it, sorted by the parts of their paths.
 
     Hidden files are passed over without a word, whatever else is left out is counted and said once: files with an
@@ -52,17 +55,18 @@ def images(folder: Path, depth: int | None = None) -> list[Path]:
         InputError: there is no picture, or one lies at another level.
     """
     found = walk(folder)
-    pictures = [path for path in found.files if path.suffix.lower() in SUFFIXES]
+    by_name = np.fromiter((path.suffix.lower() in SUFFIXES for path in found.files), bool, len(found.files))
+    pictures = found.files.only(by_name)
     if not pictures:
         raise InputError(f"{folder}: no picture in it; see that the data set was unpacked whole")
-    misplaced = [path for path in pictures if depth and len(path.relative_to(folder).parts) != depth]
+    misplaced = [path for path in pictures if len(path.relative_to(folder).parts) != depth] if depth else []
     if misplaced:
         place = "/".join([folder.name, *["<folder>"] * ((depth or 1) - 1), "<picture>"])
         raise InputError(
             f"{misplaced[0]}: at a level where it cannot be meant ({len(misplaced):,} in all), expected {place}: "
             "unpack the data set anew, or move its folders"
         )
-    _say_what_is_left_out(folder, found)
+    _say_what_is_left_out(folder, found.files.only(~by_name), found.repeated)
     return pictures
 
 
@@ -83,23 +87,20 @@ def images_of_people(folder: Path) -> list[tuple[Path, str]]:
     return [(path, below[0]) for path, below in zip(pictures, parts, strict=True)]
 
 
-def _say_what_is_left_out(folder: Path, found: Walk) -> None:
-    others = [
-        path for path in found.files if path.suffix.lower() not in SUFFIXES and path.name.lower() not in _NEVER_PICTURES
-    ]
-    kinds = Counter(path.suffix.lower() or "without an ending" for path in others)
+def _say_what_is_left_out(folder: Path, others: Sequence[Path], repeated: Sequence[Path]) -> None:
+    named = (path for path in others if path.name.lower() not in _NEVER_PICTURES)
+    kinds = Counter(path.suffix.lower() or "without an ending" for path in named)
     counted = ", ".join(f"{count:,} {kind}" for kind, count in kinds.most_common(_SHOWN))
     if len(kinds) > _SHOWN:
         counted += ", ..."
     lines = (
-        [f"{folder}: {len(others):,} files are left out, as they are no pictures by their names: {counted}"]
-        if others
+        [f"{folder}: {kinds.total():,} files are left out, as they are no pictures by their names: {counted}"]
+        if kinds
         else []
     )
-    if found.repeated:
+    if repeated:
         lines.append(
-            f"{folder}: {len(found.repeated):,} links to folders that are read already are left out, "
-            f"such as {found.repeated[0]}"
+            f"{folder}: {len(repeated):,} links to folders that are read already are left out, such as {repeated[0]}"
         )
     for line in lines:
         warn_once(line)

@@ -9,11 +9,11 @@ from __future__ import annotations
 import dataclasses
 import os
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import overload
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -22,15 +22,19 @@ from data.arrays import read_arrays
 from data.photo import names_below
 from data.runtime.files import writing
 from data.runtime.progress import progress
-from data.runtime.walk import digest_file
+from data.runtime.walk import Paths, digest_file, encoded, order
 
 PHOTOS = "photos.npz"
+
+_Rows = TypeVar("_Rows", Sequence[Path], npt.NDArray[Any])
 
 _DELAY = 2.0
 _AT_ONCE = 512
 """Photos whose names are made, or whose files' status a thread asks for, in one go."""
 _DIGESTED = 1024
 """Files of which one waits for the last before the next are begun."""
+_IN_A_TASK = 32
+"""Files that a thread digests in one go, as what a pool keeps of a task is more than the work on a small photo."""
 _SETTLED = 2_000_000_000
 """Nanoseconds: a file that was written so shortly before may change once more at what looks like the same time."""
 _READ_AGAIN = 1000
@@ -78,9 +82,9 @@ class PhotoRecord:
         """Some of the photos; nothing is copied."""
         return dataclasses.replace(self, names=self.names[rows], digests=self.digests[rows], status=self.status[rows])
 
-    def sizes(self) -> Iterable[tuple[str, int]]:
-        """Name and size in bytes of each photo."""
-        return zip(map(os.fsdecode, self.names), self.status[:, 0].tolist(), strict=True)
+    def sizes(self) -> Iterator[tuple[str, int]]:
+        """Name and size in bytes of each photo, sorted by name."""
+        return ((os.fsdecode(self.names[row]), int(self.status[row, 0])) for row in order(self.names))
 
     def known_by(self, other: PhotoRecord | None) -> bool:
         """Whether the other record, an earlier one, gives all digests of this one without a file being read."""
@@ -92,27 +96,6 @@ class PhotoRecord:
             and np.array_equal(self.status, other.status)
             and bool((self.status[:, 2] < other.taken - _SETTLED).all())
         )
-
-
-class PhotoPaths(Sequence[Path]):
-    """The files of photos, each path made when it is asked for: a million at once would be hundreds of megabytes."""
-
-    def __init__(self, root: Path, names: npt.NDArray[np.bytes_]) -> None:
-        self._root, self._names = root, names
-
-    def __len__(self) -> int:
-        return len(self._names)
-
-    @overload
-    def __getitem__(self, rows: int) -> Path: ...
-
-    @overload
-    def __getitem__(self, rows: slice) -> PhotoPaths: ...
-
-    def __getitem__(self, rows: int | slice) -> Path | PhotoPaths:
-        if isinstance(rows, slice):
-            return PhotoPaths(self._root, self._names[rows])
-        return self._root / os.fsdecode(self._names[rows])
 
 
 @dataclass(frozen=True)
@@ -144,16 +127,17 @@ def record_photos(photos: Sequence[Path], root: Path, known: PhotoRecord | None 
     status = _look_at(photos)
     digests = np.zeros(len(photos), "S64")
     if known:
-        rows = rows_of(known, names)
-        old = known.status[rows]
-        same = (rows >= 0) & (old == status).all(1) & (old[:, 0] >= 0) & (old[:, 2] < known.taken - _SETTLED)
-        digests[same] = known.digests[rows[same]]
+        # In pieces, as the columns of all rows would be copies of those that the record holds.
+        columns = (_pieces(column, _AT_ONCE) for column in (rows_of(known, names), status, digests))
+        for rows, now, digest in zip(*columns, strict=True):
+            old = known.status[rows]
+            same = (rows >= 0) & (old == now).all(1) & (old[:, 0] >= 0) & (old[:, 2] < known.taken - _SETTLED)
+            digest[same] = known.digests[rows[same]]
     unread = np.flatnonzero(digests == b"")
-    # In pieces, since what a pool keeps of each of its tasks is much more than a digest.
-    pieces = np.split(unread, range(_DIGESTED, len(unread), _DIGESTED))
     with ThreadPoolExecutor() as pool, progress("checking photos", len(unread), delay=_DELAY) as checked:
-        for rows in pieces:
-            digests[rows] = [digest.encode() for digest in pool.map(digest_file, [photos[row] for row in rows])]
+        for rows in _pieces(unread, _DIGESTED):
+            tasks = ([photos[row] for row in some] for some in _pieces(rows, _IN_A_TASK))
+            digests[rows] = np.concatenate(list(pool.map(_digests, tasks)))
             checked.advance(len(rows))
     return PhotoRecord(str(root.absolute()), taken, names, digests, status)
 
@@ -217,22 +201,30 @@ def compare_photos(record: PhotoRecord, photos: Sequence[Path], root: Path) -> C
 
 
 def _encode(photos: Sequence[Path], root: Path) -> npt.NDArray[np.bytes_]:
-    pieces = (names_below(piece, root) for piece in _pieces(photos))
-    return np.concatenate([np.empty(0, "S1"), *(np.array(list(map(os.fsencode, piece)), "S") for piece in pieces)])
+    if isinstance(photos, Paths) and photos.root == root:
+        return photos.names
+    return encoded(name for piece in _pieces(photos, _AT_ONCE) for name in names_below(piece, root))
+
+
+def _digests(photos: Sequence[Path]) -> npt.NDArray[np.bytes_]:
+    return np.array([digest_file(photo) for photo in photos], "S64")
 
 
 def _look_at(photos: Sequence[Path]) -> npt.NDArray[np.int64]:
     """What the file system says of each file, int64 (N, 4)."""
+    status = np.empty((len(photos), 4), np.int64)
     with ThreadPoolExecutor() as pool:
-        return np.concatenate([np.empty((0, 4), np.int64), *pool.map(_statuses, _pieces(photos))])
+        for _ in pool.map(_note_status, _pieces(photos, _AT_ONCE), _pieces(status, _AT_ONCE)):
+            pass
+    return status
 
 
-def _pieces(photos: Sequence[Path]) -> Iterator[Sequence[Path]]:
-    return (photos[start : start + _AT_ONCE] for start in range(0, len(photos), _AT_ONCE))
+def _pieces(rows: _Rows, length: int) -> Iterator[_Rows]:
+    return (rows[start : start + length] for start in range(0, len(rows), length))
 
 
-def _statuses(photos: Sequence[Path]) -> npt.NDArray[np.int64]:
-    return np.array([_status(str(photo)) for photo in photos], np.int64)
+def _note_status(photos: Sequence[Path], status: npt.NDArray[np.int64]) -> None:
+    status[:] = [_status(str(photo)) for photo in photos]
 
 
 def _status(photo: str) -> tuple[int, int, int, int]:

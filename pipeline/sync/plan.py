@@ -5,13 +5,16 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 from data.benchmark import Benchmark
+from data.record import paths_of
 from data.runtime.errors import InputError
-from data.shards import FORMAT, PhotoPaths, PhotoRecord, known_photos, record_photos
+from data.runtime.walk import Paths
+from data.shards import FORMAT, PhotoRecord, known_photos, record_photos
 from pipeline.paint.painter import Painter
 from pipeline.sync.worker import Task
 
@@ -78,9 +81,9 @@ class Plan:
         ]
 
     @property
-    def paths(self) -> PhotoPaths:
+    def paths(self) -> Paths:
         """Files of the photos."""
-        return PhotoPaths(self.benchmark.root.absolute(), self.photos.names)
+        return Paths(self.benchmark.root.absolute(), self.photos.names)
 
 
 def shard_name(number: int) -> str:
@@ -104,12 +107,12 @@ def plan_sync(benchmark: Benchmark, painter: Painter, stores: Path, deep: bool =
     """
     known = None if deep else known_photos(stores, benchmark.name, benchmark.root)
     photos = record_photos(training_photos(benchmark), benchmark.root, known)
-    # A million photos as objects of Python are half a gigabyte, which a sync of weeks need not hold.
+    # Labelled photos are objects of Python, half a gigabyte a million, which a sync of weeks need not hold.
     return Plan(dataclasses.replace(benchmark, train=[], settings={}, validation={}), photos, painter, stores)
 
 
-def training_photos(benchmark: Benchmark) -> list[Path]:
+def training_photos(benchmark: Benchmark) -> Sequence[Path]:
     """Give the files of the photos that are redrawn; InputError if there are none."""
     if not benchmark.train:
         raise InputError(f"{benchmark.root}: no training photos in it, so nothing can be redrawn: give some")
-    return [record.path for record in benchmark.train]
+    return paths_of(benchmark.train)

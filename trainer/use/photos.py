@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from data import open_benchmark
+from data.record import paths_of
 from data.runtime.errors import InputError
 from data.runtime.progress import progress
 from trainer.batches import read_readable_photos
@@ -18,7 +19,7 @@ _SHORT = 3.0
 """Seconds for which no bar appears."""
 
 
-def find_photos(folder: Path) -> list[Path]:
+def find_photos(folder: Path) -> Sequence[Path]:
     """Find the pictures in a folder and the folders inside it, as `DATASET=folder` does.
 
     Raises:
@@ -26,7 +27,7 @@ def find_photos(folder: Path) -> list[Path]:
     """
     if not folder.is_dir():
         raise InputError(f"{folder} is not a folder: give a folder of photos as GALLERY")
-    return [record.path for record in open_benchmark("folder", folder).train]
+    return paths_of(open_benchmark("folder", folder).train)
 
 
 def encode_photos(

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+import os
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 
@@ -39,7 +42,7 @@ def test_what_nobody_knows_is_not_counted(tmp_path: Path, make_photos: Make) -> 
 def test_what_the_commands_write_is_no_photo(
     tmp_path: Path, make_photos: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    make_photos("work/sync/folder-1/preview/shard-00000.png", "x/work/1.png", "2.png")
+    make_photos("work/sync/folder-1/preview/shard-00000.png", "annotation/2.png.png", "x/work/1.png", "2.png")
     monkeypatch.chdir(tmp_path)
     found = [record.path for record in open_benchmark("folder", Path(".")).train]
     assert found == [Path("2.png"), Path("x/work/1.png")]
@@ -52,6 +55,25 @@ def test_a_folder_among_what_the_commands_write_is_read_where_it_is_named(
     monkeypatch.chdir(tmp_path)
     [found] = open_benchmark("folder", Path("work/datasets/folder")).train
     assert found.path == Path("work/datasets/folder/1.png")
+
+
+def test_photos_are_held_in_little_more_than_their_names(tmp_path: Path, make_photos: Make) -> None:
+    make_photos("000000.png")
+    for number in range(1, 3000):
+        os.link(tmp_path / "000000.png", tmp_path / f"{number:06d}.png")
+    open_benchmark("folder", tmp_path)  # Whatever is loaded once.
+    gc.collect()
+    tracemalloc.start()
+    try:
+        benchmark = open_benchmark("folder", tmp_path)
+        gc.collect()
+        held, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert len(benchmark.train) == 3000
+    assert held < 20 * 3000
+    assert most < 150 * 3000
+    assert benchmark == open_benchmark("folder", tmp_path)
 
 
 def test_a_folder_without_photos_is_refused(tmp_path: Path, make_photos: Make) -> None:

@@ -33,7 +33,7 @@ def test_links_that_lead_upwards_or_to_what_was_read_are_left_out_and_counted(
         "d/3.jpg",
         "e.jpg",
     ]
-    assert walk(tmp_path / "set").files == tuple(found)
+    assert list(walk(tmp_path / "set").files) == list(found)
     layout.images(tmp_path / "set")
     [line] = said()
     assert "3 links to folders that are read already are left out, such as" in line

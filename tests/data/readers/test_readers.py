@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -17,7 +17,7 @@ Said = Callable[[], list[str]]
 Labels = tuple[str | None, str | None, str | None]
 
 
-def labels(records: list[ImageRecord] | tuple[ImageRecord, ...]) -> list[Labels]:
+def labels(records: Sequence[ImageRecord]) -> list[Labels]:
     assert all(record.path.is_file() for record in records)
     return [(record.person, record.camera, record.clothes) for record in records]
 

@@ -10,6 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from data.photo import photos_digest, sizes_digest
+from data.runtime.walk import walk
 from data.shards import Changes, PhotoRecord, compare_photos, known_photos, read_photos, record_photos, write_photos
 from data.shards.photos import rows_of
 
@@ -52,6 +54,15 @@ def settled(record: PhotoRecord) -> PhotoRecord:
     return PhotoRecord(record.root, record.taken + 60_000_000_000, record.names, record.digests, record.status)
 
 
+def test_the_files_that_a_walk_finds_are_recorded_as_a_list_of_them(root: Path, tmp_path: Path) -> None:
+    found = walk(root).files
+    record = record_photos(found, root)
+    for other in (record_photos(list(found), root), record_photos(found[:], Path(os.path.relpath(root)))):
+        for column in ("names", "digests", "status"):
+            np.testing.assert_array_equal(getattr(record, column), getattr(other, column))
+    assert sizes_digest(record.sizes()) == photos_digest(root, NAMES)
+
+
 def test_a_record_comes_back_as_written(root: Path, tmp_path: Path) -> None:
     record = record_photos([*photos_in(root), root / "gone.jpg"], root)
     write_photos(tmp_path, record)
@@ -64,7 +75,8 @@ def test_a_record_comes_back_as_written(root: Path, tmp_path: Path) -> None:
     assert digests["gone.jpg"] == b""
     for name in NAMES:
         assert digests[name].decode() == sha256((root / name).read_bytes()).hexdigest()
-    assert dict(again.sizes())["plain.jpg"] == len("plain.jpg")
+    sizes = {name: (root / name).stat().st_size for name in NAMES}
+    assert list(again.sizes()) == sorted([*sizes.items(), ("gone.jpg", -1)])
     (tmp_path / "photos.npz").write_bytes((tmp_path / "photos.npz").read_bytes()[:-30])
     assert read_photos(tmp_path) is None
 
