@@ -88,13 +88,11 @@ def preview(store: Path | None, dataset: str | None, rows: int) -> None:
 @click.option("--output", type=PATH, help="CSV file to write, with a row for each photo and version")
 def status(store: Path | None, dataset: str | None, output: Path | None) -> None:
     """Say what became of each photo of a store, and why; by default of the last one, finished or not."""
-    from pipeline.sync import last_store, report, write_states
+    from pipeline.sync import last_store, report
 
     folder = store or last_store(STORES, dataset)
-    found = report(folder)
-    click.echo(str(found))
+    click.echo(str(report(folder, output)))
     if output:
-        write_states(output, found)
         click.echo(f"each photo and version: {output}")
 
 

@@ -3,7 +3,7 @@
 from pipeline.sync.forecast import Forecast, foresee
 from pipeline.sync.plan import Plan, plan_sync, training_photos
 from pipeline.sync.run import prepare_sync, run_sync
-from pipeline.sync.status import PhotoState, Report, last_store, report, write_states
+from pipeline.sync.status import PhotoState, Report, last_store, report
 
 __all__ = [
     "Forecast",
@@ -17,5 +17,4 @@ __all__ = [
     "report",
     "run_sync",
     "training_photos",
-    "write_states",
 ]

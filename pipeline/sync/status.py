@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
-import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -52,33 +52,70 @@ class Report:
     Attributes:
         folder: of the store.
         manifest: its manifest.
-        photos: all of them, in the order of the plan.
+        counts: how many photos are in each state.
+        reasons: the first photos of which a reason is known.
+        explained: how many those are in all.
     """
 
     folder: Path
     manifest: Manifest
-    photos: tuple[PhotoState, ...]
+    counts: Counter[str]
+    reasons: tuple[PhotoState, ...]
+    explained: int
 
     def __str__(self) -> str:
-        counts = Counter(photo.state for photo in self.photos)
+        counts = self.counts
         rows = [
             [state, f"{counts[state]:,}", f"{counts[state] * self.manifest.versions:,}"]
             for state in STATES
             if counts[state]
         ]
         table = format_table(["state", "photos", "versions"], rows)
-        reasons = [photo for photo in self.photos if photo.reason]
-        named = [f"{photo.state}: {printable(photo.why)}" for photo in reasons[:_SHOWN]]
-        if len(reasons) > _SHOWN:
-            named.append(f"and {len(reasons) - _SHOWN:,} more: --output FILE.csv lists them all")
+        named = [f"{photo.state}: {printable(photo.why)}" for photo in self.reasons]
+        if self.explained > len(named):
+            named.append(f"and {self.explained - len(named):,} more: --output FILE.csv lists them all")
         finished = self.manifest.finished
         whole = f"finished {finished}" if finished else "unfinished: the `make sync` that began it goes on"
         return "\n".join([f"{self.folder}: {whole}", table, *named])
 
 
-def report(folder: Path) -> Report:
-    """Say what became of the photos of the store in `folder`, finished or not; InputError if it is no store."""
-    return Report(folder, read_manifest(folder), tuple(photo_states(folder)))
+def report(folder: Path, output: Path | None = None) -> Report:
+    """Say what became of the photos of a store.
+
+    Args:
+        folder: the store, finished or not.
+        output: a CSV file to be written, whole or not at all, with a row for each photo and version.
+
+    Raises:
+        InputError: the folder is no store.
+    """
+    manifest, counts, reasons, explained = read_manifest(folder), Counter[str](), list[PhotoState](), 0
+    with _rows(output, manifest.versions) as write:
+        for photo in photo_states(folder):
+            counts[photo.state] += 1
+            write(photo)
+            if photo.reason:
+                explained += 1
+                if len(reasons) < _SHOWN:
+                    reasons.append(photo)
+    return Report(folder, manifest, counts, tuple(reasons), explained)
+
+
+@contextlib.contextmanager
+def _rows(path: Path | None, versions: int) -> Iterator[Callable[[PhotoState], None]]:
+    """Give what writes a photo's rows into a CSV file, or does nothing without one."""
+    if path is None:
+        yield lambda photo: None
+        return
+    with replacing(path) as temporary, temporary.open("w", encoding="utf-8", errors="surrogateescape", newline="") as f:
+        rows = csv.writer(f)
+        rows.writerow(["path", "version", "template", "state", "reason"])
+
+        def write(photo: PhotoState) -> None:
+            for number, template in enumerate(photo.templates or ("",) * versions, 1):
+                rows.writerow([photo.name, number, template, photo.state, photo.reason])
+
+        yield write
 
 
 def photo_states(folder: Path) -> Iterator[PhotoState]:
@@ -90,12 +127,11 @@ def photo_states(folder: Path) -> Iterator[PhotoState]:
     manifest, record = read_manifest(folder), read_photos(folder)
     faults = {fault.name: fault.reason for fault in manifest.faults}
     if record:
-        names = [os.fsdecode(name) for name in record.names.tolist()]
-        starts = range(0, len(names), plan.SHARD)
-        parts = {plan.shard_name(number): names[at : at + plan.SHARD] for number, at in enumerate(starts)}
+        pieces = [record.part(slice(at, at + plan.SHARD)) for at in range(0, len(record), plan.SHARD)]
+        parts = ((plan.shard_name(number), piece.sources) for number, piece in enumerate(pieces))
     else:
-        parts = {shard.name: [] for shard in manifest.shards}
-    for shard, photos in parts.items():
+        parts = ((shard.name, ()) for shard in manifest.shards)
+    for shard, photos in parts:
         if not (folder / shard).exists():
             state = FAILED if shard in faults else WAITING
             yield from (PhotoState(name, state, faults.get(shard, "")) for name in photos)
@@ -106,7 +142,7 @@ def photo_states(folder: Path) -> Iterator[PhotoState]:
             yield from (PhotoState(name, WAITING, str(error)) for name in photos)
 
 
-def _states(path: Path, manifest: Manifest, photos: list[str]) -> Iterator[PhotoState]:
+def _states(path: Path, manifest: Manifest, photos: Sequence[str]) -> Iterator[PhotoState]:
     """Say what became of a whole shard's photos, in the order of `photos`, or in the shard's if there are none."""
     shard = open_shard(path, manifest.key)
     shard.file.close()
@@ -127,19 +163,6 @@ def _states(path: Path, manifest: Manifest, photos: list[str]) -> Iterator[Photo
             yield PhotoState(name, NO_ANNOTATION, lacking[name], templates)
         else:
             yield PhotoState(name, NO_PERSON, "", templates)
-
-
-def write_states(path: Path, report: Report) -> None:
-    """Write a CSV file with a row for each photo and version, whole or not at all."""
-    with replacing(path) as temporary, temporary.open("w", encoding="utf-8", errors="surrogateescape", newline="") as f:
-        rows = csv.writer(f)
-        rows.writerow(["path", "version", "template", "state", "reason"])
-        for photo in report.photos:
-            templates = photo.templates or ("",) * report.manifest.versions
-            rows.writerows(
-                [photo.name, number, template, photo.state, photo.reason]
-                for number, template in enumerate(templates, 1)
-            )
 
 
 def last_store(stores: Path, dataset: str | None = None) -> Path:
