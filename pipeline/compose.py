@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ import data
 from data.annotation import FOLDER, Region
 from data.benchmark import Benchmark
 from data.photo import name_below
+from data.record import paths_of
 from data.runtime.devices import choose_device
 from data.runtime.errors import InputError
 from data.runtime.logs import get_logger
@@ -69,10 +71,8 @@ def _painter(settings: SyncSettings, benchmark: Benchmark) -> Painter:
         raise InputError("--painter mixed makes at least two versions: give S=2 or more, or choose one painter")
     painted = settings.versions - recoloured
     choice = TemplateChoice(settings.bank or painted, settings.templates, settings.seed, as_seen=dataset != "walkers")
-    photos = [record.path for record in benchmark.train]
-    if choice.folder and not (choice.folder / FOLDER).is_dir():
-        photos += choice.photos
-    annotator = make_annotator(settings.annotations, dataset, root, device, photos)
+    unannotated = choice.photos if choice.folder and not (choice.folder / FOLDER).is_dir() else []
+    annotator = make_annotator(settings.annotations, dataset, root, device, paths_of(benchmark.train), unannotated)
     size, regions = settings.size or _SIZES.get(dataset, _SIZE), _regions(settings.regions)
     weights = settings.weights or (WALKERS_WEIGHTS if dataset == "walkers" else None)
     if settings.painter == "recolour" or (settings.painter is None and weights is None):
@@ -135,15 +135,15 @@ def fit_generator(settings: FitSettings, jobs: int = 1) -> tuple[Path, Fidelity 
         return fit_people(pairs, people, folder, torch.device(device), WALKERS_WEIGHTS)
     benchmark = data.open_benchmark(settings.dataset, dataset_root(settings.dataset, settings.data_root))
     photos = adjust(PhotoSettings(same_clothes=settings.same_clothes), **given)
-    paths = [record.path for record in benchmark.train]
+    paths = paths_of(benchmark.train)
     annotator = make_annotator(settings.annotations, settings.dataset, benchmark.root, device, paths)
     return fit_photos(benchmark, annotator, photos, folder, torch.device(device), settings.vgg_weights), None
 
 
 def make_annotator(
-    settings: AnnotationSettings, dataset: str, root: Path, device: str, photos: Iterable[Path] = ()
+    settings: AnnotationSettings, dataset: str, root: Path, device: str, *photos: Sequence[Path]
 ) -> Annotator:
-    """Choose the annotator of `photos` of a data set whose folder is `root`; it raises what `choose_annotator` does."""
+    """Choose the annotator of photos of a data set whose folder is `root`; it raises what `choose_annotator` does."""
     return choose_annotator(
         root,
         (ANNOTATIONS / dataset).absolute(),
@@ -153,7 +153,7 @@ def make_annotator(
         parsing_model=settings.parsing_model,
         pose_model=settings.pose_model,
         device=device,
-        names=list(dict.fromkeys(name_below(photo, root) for photo in photos)),
+        names=lambda: list(dict.fromkeys(name_below(photo, root) for photo in chain.from_iterable(photos))),
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from data.annotation import FOLDER
@@ -35,7 +35,7 @@ def choose_annotator(
     parsing_model: str | None = None,
     pose_model: str | None = None,
     device: str = "cpu",
-    names: Sequence[str] = (),
+    names: Callable[[], Sequence[str]] = tuple,
 ) -> Annotator:
     """The annotator for a dataset.
 
@@ -52,7 +52,8 @@ def choose_annotator(
         parsing_model: name or folder of a semantic segmentation model.
         pose_model: name or folder of a ViTPose model.
         device: where models run.
-        names: the photos' names, to each of which files must belong unmistakably.
+        names: gives the photos' names, to each of which files must belong unmistakably; called only where there are
+            files, as a million names are a hundred megabytes.
 
     Raises:
         InputError: contradicting choices, something given that cannot be used, or files that belong to no photo or to
@@ -62,8 +63,8 @@ def choose_annotator(
         raise InputError("files and a model for the same thing: give either of them")
     if not any((parsing, keypoints, parsing_model, pose_model)) and (root / FOLDER).is_dir():
         stored = StoredAnnotations(root)
-        if names:
-            stored.check(names)
+        if listed := names():
+            stored.check(listed)
         return stored
     if parsing and labels is None:
         raise InputError(f"{parsing}: say which labels its PNGs have: {', '.join(LABEL_SPACES)}")
@@ -88,7 +89,7 @@ def choose_annotator(
     else:
         parsing_source = BuiltInParsing()
     for source in (pose_source, parsing_source):
-        if names and isinstance(source, OpenPoseFolder | KeypointsCsv | ParsingFolder):
-            source.check(names)
+        if isinstance(source, OpenPoseFolder | KeypointsCsv | ParsingFolder) and (listed := names()):
+            source.check(listed)
     annotator = PairedAnnotator(pose_source, parsing_source)
     return annotator if parsing and keypoints else KeptAnnotations(annotator, kept)

@@ -6,7 +6,7 @@ set without labels has no judge.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -155,17 +155,23 @@ def _without(setting: Setting, paths: Iterable[Path]) -> Setting | None:
 
 def people_of(benchmark: Benchmark, store: SyncStore) -> np.ndarray | None:
     """Tell who is in each photo of the store, int64 (N,), -1 where that is not known; None where it is of none."""
-    return _numbers({name_below(record.path, benchmark.root): record.person for record in benchmark.train}, store)
+    return _numbers(benchmark, store, lambda record: record.person)
 
 
 def cameras_of(benchmark: Benchmark, store: SyncStore) -> np.ndarray | None:
     """Tell which camera took each photo of the store, int64 (N,); None where that is not known of all."""
-    cameras = _numbers({name_below(record.path, benchmark.root): record.camera for record in benchmark.train}, store)
+    cameras = _numbers(benchmark, store, lambda record: record.camera)
     return None if cameras is None or (cameras < 0).any() else cameras
 
 
-def _numbers(labels: Mapping[str, str | None], store: SyncStore) -> np.ndarray | None:
+def _numbers(
+    benchmark: Benchmark, store: SyncStore, label_of: Callable[[ImageRecord], str | None]
+) -> np.ndarray | None:
     """Number the labels of the store's photos in their alphabetical order, -1 for a missing one; None if all are."""
+    # Photos without labels may be a million, of which the names alone would be a hundred megabytes.
+    if all(label_of(record) is None for record in benchmark.train):
+        return None
+    labels = {name_below(record.path, benchmark.root): label_of(record) for record in benchmark.train}
     found = [labels.get(store.source(i)) for i in range(len(store))]
     numbers = {label: number for number, label in enumerate(sorted({label for label in found if label is not None}))}
     return np.array([-1 if label is None else numbers[label] for label in found], np.int64) if numbers else None
