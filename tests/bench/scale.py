@@ -15,9 +15,24 @@ import numpy as np
 from PIL import Image
 
 import data
+from data.photo import sizes_digest
+from data.record import paths_of
 from data.runtime.tables import format_table
-from data.shards import Groups, Manifest, SyncStore, newest_store, verify, write_manifest, write_photos, writing_shard
-from pipeline.sync import Plan, plan_sync, run_sync
+from data.shards import (
+    Changes,
+    Groups,
+    Manifest,
+    SyncStore,
+    compare_photos,
+    newest_store,
+    read_photos,
+    verify,
+    write_manifest,
+    write_photos,
+    writing_shard,
+)
+from pipeline.sync import Plan, plan_sync, report, run_sync
+from pipeline.sync.status import DONE
 from tests.bench.fresh import in_fresh_process
 from tests.bench.null_painter import NullPainter
 
@@ -45,7 +60,9 @@ def main(photos: tuple[int, ...], folder: Path | None) -> None:
                 ("write shards", filling),
                 ("sync again", syncing),
                 (f"sync, {LOST} shards lost", resuming),
+                ("status", telling),
                 ("verify", verifying),
+                ("compare photos", comparing),
                 ("open the store", opening),
                 ("names of all in it", naming),
             ):
@@ -126,6 +143,11 @@ def resuming(place: Path) -> int:
     return run_sync(plan)[0].photos
 
 
+def telling(place: Path) -> int:
+    """Say what became of each photo, and write the list of all."""
+    return report(newest_store(place / "stores"), place / "states.csv").counts[DONE]
+
+
 def verifying(place: Path) -> int:
     """Read the whole store again, and compare the photos."""
     store = newest_store(place / "stores")
@@ -133,6 +155,16 @@ def verifying(place: Path) -> int:
     if faults:
         raise click.ClickException(faults[0])
     return len(SyncStore(store))
+
+
+def comparing(place: Path) -> int:
+    """Compare the photos with those that were redrawn, and digest them, as a training does before it starts."""
+    benchmark = data.open_benchmark("folder", place / "photos")
+    record = read_photos(newest_store(place / "stores"))
+    if not record or compare_photos(record, paths_of(benchmark.train), benchmark.root) != Changes((), (), ()):
+        raise click.ClickException("photos have changed")
+    sizes_digest(record.sizes())
+    return len(record)
 
 
 def opening(place: Path) -> int:
@@ -143,7 +175,7 @@ def opening(place: Path) -> int:
 
 
 def naming(place: Path) -> int:
-    """Read the names of all photos from the store, as a training does before it starts."""
+    """Read the names of all photos from the store, as a training does before it starts where labels are known."""
     store = SyncStore(newest_store(place / "stores"))
     return len({store.source(photo) for photo in range(len(store))})
 

@@ -25,6 +25,7 @@ def test_every_step_is_measured(tmp_path: Path) -> None:
     done = CliRunner().invoke(main, ["--photos", "1100", "--folder", str(tmp_path)])
     assert done.exit_code == 0, done.output
     rows = [line for line in done.output.splitlines() if line.startswith("1,100  ")]
-    for step in ("list", "list and plan", "write shards", "sync again", "verify", "open the store"):
+    steps = "list, list and plan, write shards, sync again, status, verify, compare photos, open the store"
+    for step in steps.split(", "):
         assert any(f"  {step}  " in row for row in rows), step
     assert not list(tmp_path.iterdir())
