@@ -58,6 +58,9 @@ class Config:
     )
     labeller: bool = setting(False, "cluster by a second encoder, which learns from photos alone")
     labeller_epochs: int = setting(0, "first epochs, in which only that second encoder learns", low=0)
+    camera_negatives: bool = setting(
+        False, "contrast a photo only with clusters that its camera saw; another one may be the same person"
+    )
     camera_means: bool = setting(False, "take each camera's mean out of the features before they are clustered")
 
     temperature: float = setting(method.TEMPERATURE, "temperature of the contrastive loss L_q", "tau", low=1e-4)

@@ -17,7 +17,7 @@ from data.runtime.signals import deferred_interrupts
 from data.shards import SyncStore
 from trainer import distributed
 from trainer.batches import DRAWS, Groups, make_views, plan_epoch, read_with_masks
-from trainer.clustering import without_camera_means
+from trainer.clustering import clusters_seen, without_camera_means
 from trainer.clustering.advice import advice
 from trainer.clustering.labels import memory_needed, pseudo_labels
 from trainer.config import Config
@@ -77,7 +77,7 @@ class Trainer:
         cameras: np.ndarray | None = None,
     ) -> None:
         _check(config, store)
-        self._cameras = cameras if config.camera_means else None
+        self._cameras = cameras
         self.config, self.store, self._run = config, store, run
         self.device, self.observer, self.workers = device, observer, workers
         if config.deterministic:  # What cuBLAS asks for; it is read when a GPU first multiplies.
@@ -90,6 +90,7 @@ class Trainer:
             self.state.encoder.body.compile()
         self._learner = make_learner(self.state.encoder)
         self._batches: Iterator[Batch] | None = None
+        self._seen: np.ndarray | None = None
         self._interrupted: Callable[[], bool] = lambda: False
         self.seconds_waited = 0.0
         """Seconds that steps have waited for their batches since the epoch began or was resumed."""
@@ -136,7 +137,8 @@ class Trainer:
         features = self.encode(state.labeller.encoder if state.labeller else state.encoder)
         # Clustering first looks how much memory the system has left; what the encoder has just freed counts as well.
         give_freed_memory_back()
-        compared = features if self._cameras is None else without_camera_means(features, self._cameras)
+        cameras = self._cameras if config.camera_means else None
+        compared = features if cameras is None else without_camera_means(features, cameras)
         labels = distributed.on_first(lambda: _label(compared, state.epoch, config))
         members = self.first_members(labels)
         if state.labeller:
@@ -181,7 +183,8 @@ class Trainer:
             loss = state.labeller.step(photos, labels, learning_rate(config, *position))
             measured = {"loss": loss, "l_q": loss}
         if not self._labelling:
-            measured = self._learn(inputs, labels)
+            seen = None if self._seen is None else torch.from_numpy(self._seen[indices]).to(self.device)
+            measured = self._learn(inputs, labels, seen)
         values = distributed.mean(torch.stack(list(measured.values())).detach()).tolist()
         if not np.isfinite(values).all():
             raise RunError(self._save_batch(groups, indices, values))
@@ -189,8 +192,14 @@ class Trainer:
         state.total, state.iteration = state.total + measures, state.iteration + 1
         return measures
 
-    def _learn(self, inputs: Tensor, labels: Tensor) -> dict[str, Tensor]:
-        """Step on the input (n x images, 3, h, w) of groups in clusters `labels` (n,), and say what was measured."""
+    def _learn(self, inputs: Tensor, labels: Tensor, seen: Tensor | None) -> dict[str, Tensor]:
+        """Step on groups and say what was measured.
+
+        Args:
+            inputs: the network's, (n x images, 3, h, w).
+            labels: the groups' clusters, int64 (n,).
+            seen: which clusters each is held against, bool (n, C); None for all.
+        """
         config, state = self.config, self.state
         for group in state.optimiser.param_groups:
             group["lr"] = learning_rate(config, state.epoch, state.iteration)
@@ -198,8 +207,10 @@ class Trainer:
         features, feature_norm = self._learner(inputs)
         features = features.unflatten(0, (len(labels), -1))
         contrasted = (features if config.c_a else features[:, :1]).flatten(0, 1)
-        labels = labels.repeat_interleave(len(contrasted) // len(labels))
-        l_q = torch.stack([m.loss(contrasted, labels, config.temperature) for m in state.memories]).mean()
+        each = len(contrasted) // len(labels)
+        labels = labels.repeat_interleave(each)
+        seen = None if seen is None else seen.repeat_interleave(each, 0)
+        l_q = torch.stack([m.loss(contrasted, labels, config.temperature, seen) for m in state.memories]).mean()
         with_l_s = config.c_i and state.epoch + 1 >= config.consistency_from
         l_s = self_identity(features, config.consistency_temperature) if with_l_s else l_q.new_zeros(())
         loss = l_q + config.alpha * l_s
@@ -242,6 +253,8 @@ class Trainer:
             )
         if config.camera_means and self._cameras is None:
             self._opening.append("cameras are not known of all photos, so their means stay in the features")
+        if config.camera_negatives and self._cameras is None:
+            self._opening.append("cameras are not known of all photos, so each is held against all clusters")
         # Weight decay is on everything, biases too.
         state = State(
             encoder,
@@ -318,6 +331,8 @@ class Trainer:
         """Read this process's part of the batches that are left of the epoch."""
         config, state = self.config, self.state
         random = stream(config.seed, Purpose.PLAN, state.epoch)
+        by_camera = config.camera_negatives and self._cameras is not None
+        self._seen = clusters_seen(state.labels, self._cameras) if by_camera else None
         plan = plan_epoch(state.labels, config.batch_clusters, config.batch_photos, config.iterations, random)
         share = config.batch_clusters // distributed.world_size()
         mine = slice(distributed.rank() * share, (distributed.rank() + 1) * share)

@@ -20,7 +20,13 @@ def distribution(features: Tensor, temperature: float = DISTRIBUTION_TEMPERATURE
         return torch.softmax(features.float() / temperature, dim=-1)
 
 
-def info_nce(features: Tensor, memory: Tensor, labels: Tensor, temperature: float = TEMPERATURE) -> Tensor:
+def info_nce(
+    features: Tensor,
+    memory: Tensor,
+    labels: Tensor,
+    temperature: float = TEMPERATURE,
+    contrasted: Tensor | None = None,
+) -> Tensor:
     """Return the mean InfoNCE of features against the entries of a memory (eq. 8 of Zhang et al.), in float32.
 
     It is the mean over b of -log( exp(f_b . F_y(b) / temperature) / sum_c exp(f_b . F_c / temperature) ).
@@ -30,12 +36,16 @@ def info_nce(features: Tensor, memory: Tensor, labels: Tensor, temperature: floa
         memory: (C, d), unit length; no gradient goes to it.
         labels: (B,) int64, in 0..C-1.
         temperature: tau, above 0.
+        contrasted: bool (B, C), the entries that stand in the sum of each feature, beside its own; None for all.
 
     Returns:
         A scalar, at least 0.
     """
     with torch.autocast(features.device.type, enabled=False):
         similarity = features.float() @ memory.detach().float().T
+        if contrasted is not None:
+            own = functional.one_hot(labels, len(memory)).bool()
+            similarity = similarity.masked_fill(~(contrasted | own), -torch.inf)
         return functional.cross_entropy(similarity / temperature, labels)
 
 

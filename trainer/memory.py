@@ -58,15 +58,18 @@ class ClusterMemory(nn.Module):
         self.distribution_temperature = distribution_temperature
         self.register_buffer("features", functional.normalize(initial.detach().float(), dim=1))
 
-    def loss(self, features: Tensor, labels: Tensor, temperature: float = TEMPERATURE) -> Tensor:
+    def loss(
+        self, features: Tensor, labels: Tensor, temperature: float = TEMPERATURE, contrasted: Tensor | None = None
+    ) -> Tensor:
         """Contrast features with the memory by InfoNCE (eq. 8), a scalar; no gradient goes to the memory.
 
         Args:
             features: (B, d), unit length.
             labels: (B,) int64, in 0..C-1.
             temperature: tau, above 0.
+            contrasted: bool (B, C), the clusters that each feature is held against, beside its own; None for all.
         """
-        return info_nce(features, self.features, labels, temperature)
+        return info_nce(features, self.features, labels, temperature, contrasted)
 
     @torch.no_grad()
     def step(self, features: Tensor, labels: Tensor) -> None:

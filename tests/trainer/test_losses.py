@@ -65,6 +65,20 @@ def test_info_nce_equals_the_formula() -> None:
     assert info_nce(features, memory, labels, 0.05).item() == pytest.approx(sum(terms) / 6, rel=1e-5)
 
 
+def test_info_nce_leaves_out_what_is_not_contrasted_but_never_the_own_entry() -> None:
+    features, memory, labels = unit(3, 8), unit(4, 8, seed=1), torch.tensor([0, 1, 2])
+    contrasted = torch.tensor([[1, 0, 1, 0], [0, 0, 0, 1], [0, 0, 0, 0]]).bool()
+    kept = [[0, 2], [1, 3], [2]]
+    terms = []
+    for f, y, entries in zip(features, labels.tolist(), kept, strict=True):
+        scores = {entry: math.exp(float(f @ memory[entry]) / 0.05) for entry in entries}
+        terms.append(-math.log(scores[y] / sum(scores.values())))
+    found = info_nce(features, memory, labels, 0.05, contrasted)
+    assert found.item() == pytest.approx(sum(terms) / 3, rel=1e-5)
+    everything = torch.ones(3, 4, dtype=torch.bool)
+    assert torch.equal(info_nce(features, memory, labels, 0.05, everything), info_nce(features, memory, labels, 0.05))
+
+
 def test_info_nce_of_a_single_cluster_is_nothing() -> None:
     assert info_nce(unit(5, 8), unit(1, 8), torch.zeros(5, dtype=torch.int64)).item() == 0
 

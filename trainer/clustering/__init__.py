@@ -5,7 +5,7 @@ makes the graph of them, dbscan.py (where eps and M act) the clusters, and advic
 cameras.py takes out of the features what a camera adds to all of its photos.
 """
 
-from trainer.clustering.cameras import without_camera_means
+from trainer.clustering.cameras import clusters_seen, without_camera_means
 from trainer.clustering.labels import jaccard_similarity, memory_needed, pseudo_labels
 
-__all__ = ["jaccard_similarity", "memory_needed", "pseudo_labels", "without_camera_means"]
+__all__ = ["clusters_seen", "jaccard_similarity", "memory_needed", "pseudo_labels", "without_camera_means"]

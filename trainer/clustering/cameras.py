@@ -1,4 +1,4 @@
-"""Cameras: what a camera adds to all of its photos, taken out before they are clustered."""
+"""Cameras: what one adds to all of its photos, taken out before they are clustered; and which clusters it saw."""
 
 from __future__ import annotations
 
@@ -22,3 +22,20 @@ def without_camera_means(features: Tensor, cameras: np.ndarray) -> Tensor:
     counts = torch.bincount(numbers)[:, None]
     sums = features.new_zeros(len(counts), features.shape[1]).index_add_(0, numbers, features)
     return functional.normalize(features - (sums / counts)[numbers])
+
+
+def clusters_seen(labels: np.ndarray, cameras: np.ndarray) -> np.ndarray:
+    """Tell of each photo which clusters its camera saw.
+
+    Args:
+        labels: int64 (N,), -1 for noise, else 0 to C - 1.
+        cameras: (N,), numbers or names.
+
+    Returns:
+        bool (N, C).
+    """
+    numbers = np.unique(cameras, return_inverse=True)[1]
+    seen = np.zeros((numbers.max(initial=-1) + 1, labels.max(initial=-1) + 1), np.bool_)
+    kept = labels >= 0
+    seen[numbers[kept], labels[kept]] = True
+    return seen[numbers]
