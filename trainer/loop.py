@@ -331,8 +331,8 @@ class Trainer:
         """Read this process's part of the batches that are left of the epoch."""
         config, state = self.config, self.state
         random = stream(config.seed, Purpose.PLAN, state.epoch)
-        by_camera = config.camera_negatives and self._cameras is not None
-        self._seen = clusters_seen(state.labels, self._cameras) if by_camera else None
+        cameras = self._cameras if config.camera_negatives else None
+        self._seen = None if cameras is None else clusters_seen(state.labels, cameras)
         plan = plan_epoch(state.labels, config.batch_clusters, config.batch_photos, config.iterations, random)
         share = config.batch_clusters // distributed.world_size()
         mine = slice(distributed.rank() * share, (distributed.rank() + 1) * share)
