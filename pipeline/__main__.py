@@ -135,7 +135,7 @@ def pise(settings: FitSettings, jobs: int) -> None:
 
 @main.command()
 @click.option("--data-root", type=PATH, required=True, help="folder of people with exact regions: pairs/, mannequins/")
-@click.option("--steps", type=click.IntRange(1), default=5000, show_default=True, help="of training")
+@click.option("--steps", type=click.IntRange(1), default=8000, show_default=True, help="of training")
 @click.option("--jobs", type=click.IntRange(1), default=os.cpu_count() or 1, help="that render; by default one a core")
 def parser(data_root: Path, steps: int, jobs: int) -> None:
     """Fit the built-in parser anew; the same command again goes on where it was interrupted."""

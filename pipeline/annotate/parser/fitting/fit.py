@@ -48,7 +48,7 @@ _WARM_UP = 200  # steps
 class ParserSettings:
     """How the parser is fitted. `held_out`: people of `pairs` that are left to the generator's measurement."""
 
-    steps: int = 5000
+    steps: int = 8000
     batch: int = 16
     learning_rate: float = 2e-3
     weight_decay: float = 1e-3
