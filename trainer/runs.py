@@ -208,7 +208,8 @@ def start(
     """
     run = Run(folder)
     check(run, config, manifest, taught_by)
-    facts = {**_origin(manifest), "photos": manifest.photos, "taught_by": taught_by}
+    origin = {"root": manifest.root, "list": manifest.list_file, "list_sha256": manifest.list_sha256}
+    facts = {**origin, "photos": manifest.photos, "taught_by": taught_by}
     return _open(run, config, sync, manifest.dataset, manifest.key, facts, device)
 
 
@@ -363,11 +364,6 @@ def _read_json(path: Path) -> dict[str, Any]:
     return content
 
 
-def _origin(manifest: Manifest) -> dict[str, str | None]:
-    """What run.json says of the place that labels are read from."""
-    return {"root": manifest.root, "list": manifest.list_file, "list_sha256": manifest.list_sha256}
-
-
 def _place(facts: dict[str, Any]) -> Path:
     return Path(facts.get("list") or facts["root"])
 
@@ -378,21 +374,16 @@ def _now() -> str:
 
 def _commit() -> str | None:
     """The commit of this code, with a + where the tree has changes; None outside a repository."""
-    here = Path(__file__).parent
     try:
-        commit = subprocess.run(
-            ["git", "rev-parse", "--short=12", "HEAD"], cwd=here, capture_output=True, text=True, check=True
-        )
-        status = subprocess.run(
-            ["git", "status", "--porcelain", "--untracked-files=no"],
-            cwd=here,
-            capture_output=True,
-            text=True,
-            check=True,
-        )
+        commit, changes = _git("rev-parse", "--short=12", "HEAD"), _git("status", "--porcelain", "--untracked-files=no")
     except (OSError, subprocess.CalledProcessError):
         return None
-    return commit.stdout.strip() + ("+" if status.stdout.strip() else "")
+    return commit + ("+" if changes else "")
+
+
+def _git(*words: str) -> str:
+    here = Path(__file__).parent
+    return subprocess.run(["git", *words], cwd=here, capture_output=True, text=True, check=True).stdout.strip()
 
 
 def _version(name: str) -> str | None:

@@ -9,7 +9,7 @@ import click
 
 from trainer.baselines import PRESETS, BaselineConfig
 from trainer.commands.common import count_workers, device_option, find_device, workers_option
-from trainer.commands.train import training_options
+from trainer.commands.train import start_training, training_options
 from trainer.settings import settings_options
 
 
@@ -47,26 +47,11 @@ def baseline(
 
 @click.command()
 @training_options
-def oracle(
-    sync: Path | None,
-    dataset: str | None,
-    name: str | None,
-    preset: str | None,
-    file: Path | None,
-    device: str,
-    workers: int | None,
-    tensorboard: bool,
-    wandb: bool,
-    **settings: Any,
-) -> None:
+def oracle(**options: Any) -> None:
     """Train as `train` does, but told who is in each photo, in the place of clusters: what better labels would give.
 
     Settings and shards are chosen as `train` chooses them.
     """
     from trainer.supervised.oracle import OracleTrainer
-    from trainer.training import choose_settings, train_run
 
-    given = {key: value for key, value in settings.items() if value is not None}
-    config, folder = choose_settings(sync, dataset, name, preset, file, given)
-    place = find_device(device)
-    train_run(config, folder, name, place, count_workers(workers, place), tensorboard, wandb, OracleTrainer)
+    start_training(OracleTrainer, **options)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -12,6 +12,9 @@ from trainer.commands.common import count_workers, device_option, find_device, w
 from trainer.config import Config
 from trainer.presets import PRESETS
 from trainer.settings import settings_options
+
+if TYPE_CHECKING:
+    from trainer.loop import Trainer
 
 _PATH = click.Path(path_type=Path)
 
@@ -35,9 +38,8 @@ def training_options(command: Callable[..., None]) -> Callable[..., None]:
     return command
 
 
-@click.command()
-@training_options
-def train(
+def start_training(
+    make_trainer: type[Trainer] | None,
     sync: Path | None,
     dataset: str | None,
     name: str | None,
@@ -49,13 +51,22 @@ def train(
     wandb: bool,
     **settings: Any,
 ) -> None:
-    """Train an encoder on a data set's shards; the same command again goes on where it was interrupted.
-
-    Settings come from the preset (the data set's own if it has one, else paper), then --config, then single options.
-    """
+    """Train as the `training_options` ask for; `make_trainer` is what trains, None for what learns without labels."""
+    from trainer.loop import Trainer
     from trainer.training import choose_settings, train_run
 
     given = {key: value for key, value in settings.items() if value is not None}
     config, folder = choose_settings(sync, dataset, name, preset, file, given)
     place = find_device(device)
-    train_run(config, folder, name, place, count_workers(workers, place), tensorboard, wandb)
+    readers = count_workers(workers, place)
+    train_run(config, folder, name, place, readers, tensorboard, wandb, make_trainer or Trainer)
+
+
+@click.command()
+@training_options
+def train(**options: Any) -> None:
+    """Train an encoder on a data set's shards; the same command again goes on where it was interrupted.
+
+    Settings come from the preset (the data set's own if it has one, else paper), then --config, then single options.
+    """
+    start_training(None, **options)

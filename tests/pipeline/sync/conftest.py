@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
+import numpy as np
 import pytest
 from click.testing import CliRunner, Result
+from PIL import Image
 
+from data.annotation import read_annotation
 from pipeline.__main__ import main
 
 Sync = Callable[..., Result]
@@ -24,3 +27,17 @@ def command(walkers: Path, random_weights: Path, monkeypatch: pytest.MonkeyPatch
         return CliRunner().invoke(main, [name, *standard, *jobs, *options])
 
     return call
+
+
+def write_own_files(photos: Iterable[Path], root: Path) -> tuple[str, ...]:
+    """Write annotations of photos as people have them, below the current folder, and give the options that say so."""
+    rows = ["name:keypoints_y:keypoints_x"]
+    for photo in photos:
+        annotation = read_annotation(root, photo)
+        png = Path("parsings", photo.relative_to(root)).with_suffix(".png")
+        png.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(annotation.parsing).save(png)
+        x, y = (np.nan_to_num(axis, nan=-1).astype(int).tolist() for axis in annotation.joints.T)
+        rows.append(f"{photo.relative_to(root).as_posix()}: {y}: {x}")
+    Path("keypoints.csv").write_text("\n".join(rows))
+    return "--parsing", "parsings", "--labels", "pise", "--keypoints", "keypoints.csv"

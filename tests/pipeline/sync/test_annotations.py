@@ -16,6 +16,7 @@ import data
 from data.annotation import FOLDER, read_annotation
 from data.shards import SyncStore, newest_store, read_manifest
 from pipeline.__main__ import main
+from tests.pipeline.sync.conftest import write_own_files
 
 Sync = Callable[..., Result]
 
@@ -44,17 +45,9 @@ def test_a_photo_without_an_annotation_is_listed_and_kept_with_copies(command: S
 
 
 def test_annotations_that_people_have_serve_in_place_of_the_data_sets_own(command: Sync, walkers: Path) -> None:
-    rows = ["name:keypoints_y:keypoints_x"]
-    for photo in photos_of(walkers)[1:]:
-        annotation = read_annotation(walkers, photo)
-        png = Path("parsings", photo.relative_to(walkers)).with_suffix(".png")
-        png.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(annotation.parsing).save(png)
-        x, y = (np.nan_to_num(axis, nan=-1).astype(int).tolist() for axis in annotation.joints.T)
-        rows.append(f"{photo.relative_to(walkers).as_posix()}: {y}: {x}")
-    Path("keypoints.csv").write_text("\n".join(rows))
+    own = write_own_files(photos_of(walkers)[1:], walkers)
     shutil.rmtree(walkers / FOLDER)
-    result = command("--parsing", "parsings", "--labels", "pise", "--keypoints", "keypoints.csv")
+    result = command(*own)
     assert result.exit_code == 0, result.output
     assert "17 photos redrawn" in result.output
     assert not SyncStore(newest_store(Path("work/sync"))).redrawn(0)

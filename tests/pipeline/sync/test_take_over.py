@@ -12,9 +12,10 @@ from click.testing import CliRunner
 from PIL import Image
 
 import data
-from data.annotation import FOLDER, read_annotation
+from data.annotation import FOLDER
 from data.shards import SyncStore, newest_store
 from pipeline.__main__ import main
+from tests.pipeline.sync.conftest import write_own_files
 
 STORES = Path("work/sync")
 
@@ -101,23 +102,15 @@ def test_verify_names_the_annotation_that_changed(sync: Callable[..., SyncStore]
 
 
 def test_files_that_people_have_are_told_apart_by_photo(sync: Callable[..., SyncStore], walkers: Path) -> None:
-    rows = ["name:keypoints_y:keypoints_x"]
     photos = [record.path for record in data.open_benchmark("walkers", walkers).train]
-    for photo in photos:
-        annotation = read_annotation(walkers, photo)
-        png = Path("parsings", photo.relative_to(walkers)).with_suffix(".png")
-        png.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(annotation.parsing).save(png)
-        x, y = (np.nan_to_num(axis, nan=-1).astype(int).tolist() for axis in annotation.joints.T)
-        rows.append(f"{photo.relative_to(walkers).as_posix()}: {y}: {x}")
-    Path("keypoints.csv").write_text("\n".join(rows))
-    own = ("--parsing", "parsings", "--labels", "pise", "--keypoints", "keypoints.csv")
+    own = write_own_files(photos, walkers)
     changed = bystander(sync(3, *own), walkers)
     relabel(Path("parsings", changed.relative_to(walkers)).with_suffix(".png"))
     result = CliRunner().invoke(main, ["verify"])
     assert f"annotation has changed since the sync ({Path('parsings').absolute()} (labels pise))" in result.output
     sync(1, *own)
     number = photos.index(changed) + 1
+    rows = Path("keypoints.csv").read_text().splitlines()
     name, y, x = rows[number].split(": ")
     rows[number] = ": ".join([name, y.replace("[", "[1, ").rsplit(",", 1)[0] + "]", x])
     Path("keypoints.csv").write_text("\n".join(rows))
